@@ -1,0 +1,1 @@
+"""Facts about graphs, computed without changing them: cost, peak memory, trip counts."""

@@ -1,0 +1,98 @@
+"""How much memory a graph's values need at once, in program order and as if nothing were fused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from compiler.analysis.cost import nbytes
+from compiler.ir.graph import Graph, Operation, Region, Value
+
+
+@dataclass(frozen=True, slots=True)
+class PeakMemory:
+    """The moment at which the values that are still needed take the most room.
+
+    Attributes:
+        nbytes: the bytes at that moment.
+        op: the operation that runs then, the innermost one; None if the graph has none.
+        live: the values that are held then, oldest first, those of outer regions before inner ones.
+    """
+
+    nbytes: int
+    op: Operation | None
+    live: tuple[Value, ...]
+
+
+class _Span(NamedTuple):
+    """From the operation that makes a value up to the last one that reads it, both included."""
+
+    first: int
+    last: int
+
+
+def peak_memory(graph: Graph) -> PeakMemory:
+    """The peak of a graph: parameters are held throughout unless donated, results until last read.
+
+    A call or a branch needs the larger of its results and what its region needs, for the region's
+    outputs become the results. A loop needs both, for its region makes the next round's values
+    while this round's are held. Region parameters are the operands themselves and count once.
+    """
+    held = [not info.donated for info in graph.parameter_info]
+    spans = _spans(graph.body)
+    end = len(graph.body) - 1
+    for value, keep in zip(graph.parameters, held, strict=True):
+        last = end if keep else spans.get(value, _Span(-1, -1)).last
+        spans[value] = _Span(-1, last)
+    return _peak(graph.body, spans)
+
+
+def _spans(region: Region) -> dict[Value, _Span]:
+    """The spans of what a region's operations make, and of the parameters that they read."""
+    spans: dict[Value, _Span] = {}
+    for index, op in enumerate(region):
+        for value in op.operands:
+            spans[value] = _Span(spans[value].first if value in spans else -1, index)
+        spans.update((value, _Span(index, index)) for value in op.results)
+    return spans
+
+
+def _peak(region: Region, spans: dict[Value, _Span]) -> PeakMemory:
+    """The peak over a region's operations, of the values that have a span."""
+    dying: dict[int, int] = {}
+    for value, span in spans.items():
+        dying[span.last] = dying.get(span.last, 0) + nbytes(value)
+    held = sum(nbytes(value) for value, span in spans.items() if span.first < 0)
+    best, where, inside = held, -1, PeakMemory(0, None, ())
+    held -= dying.get(-1, 0)
+    for index, op in enumerate(region):
+        made, inner = sum(map(nbytes, op.results)), _inner_peak(op)
+        need = held + _combined(op, made, inner)
+        if need > best or where < 0:
+            best, where, inside = max(need, best), index, inner
+        held += made - dying.get(index, 0)
+    return _moment(region, spans, where, best, inside)
+
+
+def _combined(op: Operation, made: int, inner: PeakMemory) -> int:
+    return made + inner.nbytes if op.name in ("scan", "while") else max(made, inner.nbytes)
+
+
+def _inner_peak(op: Operation) -> PeakMemory:
+    """The largest peak of an op's regions, without their parameters."""
+    peaks = [_peak(region, _made_inside(region)) for region in op.regions]
+    return max(peaks, key=lambda peak: peak.nbytes, default=PeakMemory(0, None, ()))
+
+
+def _made_inside(region: Region) -> dict[Value, _Span]:
+    return {value: span for value, span in _spans(region).items() if value.producer is not None}
+
+
+def _moment(
+    region: Region, spans: dict[Value, _Span], where: int, best: int, inner: PeakMemory
+) -> PeakMemory:
+    """The peak at one operation, with the values that are held there."""
+    born = sorted(spans.items(), key=lambda item: item[1].first)
+    live = tuple(value for value, span in born if span.first <= where <= span.last)
+    op = next((op for index, op in enumerate(region) if index == where), None)
+    return PeakMemory(best, inner.op or op, live + inner.live)

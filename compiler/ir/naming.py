@@ -1,0 +1,133 @@
+"""Gives every value of a graph a name: the user's own where there is one.
+
+Names are unique within a region and the same in every process. Owns the choice of names only; how
+they are written is the printer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
+from compiler.ir.source_names import SourceNames
+from compiler.ir.text import value_name
+from compiler.ir.walk import walk_regions
+
+Names = dict[Value, str]
+_Statement = tuple[str, int]
+
+_SHORT: Final = {
+    "argmax": "argmax",
+    "broadcast_in_dim": "bcast",
+    "closed_call": "call",
+    "concatenate": "concat",
+    "constant": "c",
+    "conv_general_dilated": "conv",
+    "convert_element_type": "convert",
+    "custom_jvp_call": "call",
+    "custom_vjp_call": "call",
+    "custom_vjp_call_jaxpr": "call",
+    "dot_general": "dot",
+    "dynamic_slice": "slice",
+    "dynamic_update_slice": "update",
+    "integer_pow": "pow",
+    "reduce_and": "all",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "reduce_or": "any",
+    "reduce_prod": "prod",
+    "reduce_sum": "sum",
+    "select_n": "select",
+    "squeeze": "squeeze",
+}
+
+
+def assign_names(graph: Graph) -> Names:
+    """A name for every value, unique within its region.
+
+    A hint comes first and stays as it is where it can. Next comes the variable that the user's line
+    assigns, for the last op of the region that stands on that line. Then the op's name, shortened.
+    What is taken already gets a counter, one per name.
+    """
+    names: Names = {}
+    sources = SourceNames()
+    for region in walk_regions(graph):
+        _name_region(region, names, sources)
+    return names
+
+
+def _name_region(region: Region, names: Names, sources: SourceNames) -> None:
+    taken: dict[str, int] = {}
+    variables = _variables(region, sources)
+
+    def variable(value: Value) -> str:
+        return variables.get(value, "")
+
+    # Hints first, so that a text keeps its names; then what the user wrote; then what is left.
+    for choose in (_hint, variable, _fallback):
+        _give(_values(region), choose, names, taken)
+
+
+def _give(
+    values: Iterable[Value], choose: Callable[[Value], str], names: Names, taken: dict[str, int]
+) -> None:
+    for value in values:
+        base = "" if value in names else choose(value)
+        if base:
+            names[value] = _unique(base, taken)
+
+
+def _unique(base: str, taken: dict[str, int]) -> str:
+    """The base itself, or with the next free number; ``taken`` remembers where counting stopped."""
+    name, count = base, taken.get(base, 0)
+    while name in taken:
+        count += 1
+        name = f"{base}_{count}"
+    taken[base] = count
+    taken[name] = taken.get(name, 0)
+    return name
+
+
+def _values(region: Region) -> Iterator[Value]:
+    yield from region.parameters
+    for op in region:
+        yield from op.results
+
+
+def _hint(value: Value) -> str:
+    return value_name(value.hint)
+
+
+def _fallback(value: Value) -> str:
+    owner = value.owner
+    if isinstance(owner, Operation):
+        return value_name(_SHORT.get(owner.name, owner.name)) or "value"
+    graph = owner.owner
+    if not isinstance(graph, Graph):
+        return _letters(value.index)
+    captured = sum(info.captured for info in graph.parameter_info)
+    if value.index < captured:
+        return f"const{value.index}"
+    return f"arg{value.index - captured}"
+
+
+def _letters(index: int) -> str:
+    """``a`` to ``z``, then ``aa``, ``ab`` and so on."""
+    rest, last = divmod(index, 26)
+    return (_letters(rest - 1) if rest else "") + chr(ord("a") + last)
+
+
+def _variables(region: Region, sources: SourceNames) -> Names:
+    """The user's variable for each value that is the last one computed by its statement."""
+    last: dict[_Statement, tuple[Value, str]] = {}
+    for op in region:
+        frame = op.location.frame
+        if frame is None or len(op.results) != 1 or op.name == CONSTANT:
+            continue
+        if frame.function.endswith("<lambda>"):
+            continue  # A lambda may stand in an assignment, but assigns nothing itself.
+        assignment = sources.assignment(frame.file, frame.line)
+        if assignment is not None:
+            last[frame.file, assignment.line] = (op.result, assignment.name)
+    return dict(last.values())

@@ -1,0 +1,124 @@
+"""Parameters of JAX primitives to attributes and back.
+
+Plain values stand for themselves. Objects that their text can rebuild become enumerations and
+records; all others are carried whole. A value that came from JAX goes back as the same object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+import jax
+import numpy as np
+
+from compiler.ir.attributes import Attribute, Dense, EnumValue, Opaque, Record
+from compiler.ir.errors import TracegraphError
+from compiler.ir.types import ExtendedDType
+from compiler.lowering import jax_compat
+from compiler.lowering.convert_types import to_dtype, to_jax_dtype
+
+_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None))
+_UNSPECIFIED: Final = ("Sharding", "UNSPECIFIED")
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{6,}")
+_MAX_TEXT: Final = 200
+
+
+def to_attribute(value: Any) -> Attribute:
+    """The attribute that stands for a parameter's value."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, np.dtype) or jax_compat.is_extended_dtype(value):
+        return to_dtype(value)
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()  # sizes and axes that numpy computed; JAX takes either
+    if isinstance(value, type):
+        return np.dtype(cast(Any, value)) if issubclass(value, np.generic) else _opaque(value)
+    if isinstance(value, tuple):
+        return _tuple(cast(tuple[Any, ...], value))
+    if isinstance(value, enum.Enum):
+        return EnumValue(type(value).__name__, value.name, value)
+    if jax_compat.is_unspecified(value):
+        return EnumValue(*_UNSPECIFIED, value)
+    if isinstance(value, np.generic | np.ndarray):
+        return Dense(np.asarray(cast(Any, value)), cast(object, value))
+    return _opaque(value)
+
+
+def from_attribute(value: Attribute) -> Any:
+    """The parameter's value that an attribute stands for.
+
+    Raises:
+        TracegraphError: the attribute was read from text and no text can rebuild it.
+    """
+    if isinstance(value, EnumValue | Record | Opaque | Dense) and value.handle is not None:
+        return value.handle
+    if isinstance(value, tuple):
+        return tuple(from_attribute(item) for item in value)
+    if isinstance(value, ExtendedDType):
+        return to_jax_dtype(value)
+    if isinstance(value, Dense):
+        return value.array
+    if isinstance(value, EnumValue):
+        return _enum(value)
+    if isinstance(value, Record):
+        fields = {name: from_attribute(item) for name, item in value.fields}
+        return _class(value.kind)(**fields)
+    if isinstance(value, Opaque):
+        raise _cannot_rebuild(f"{value.kind} {value.text}")
+    return value
+
+
+def _tuple(value: tuple[Any, ...]) -> Attribute:
+    names: Iterable[str] | None = getattr(value, "_fields", None)
+    items = tuple(to_attribute(item) for item in value)
+    if names is None:
+        return items
+    return Record(type(value).__name__, tuple(zip(names, items, strict=True)), value)
+
+
+def _enum(value: EnumValue) -> Any:
+    if (value.kind, value.member) == _UNSPECIFIED:
+        return jax_compat.unspecified()
+    return _class(value.kind)[value.member]
+
+
+def _class(kind: str) -> Any:
+    found = jax_compat.class_by_name(kind)
+    if found is None:
+        raise _cannot_rebuild(kind)
+    return found
+
+
+def _opaque(value: Any) -> Opaque:
+    kind = type(value).__name__
+    if jax_compat.is_jaxpr(value):
+        return Opaque("Jaxpr", f"{len(value.eqns)} equations", value)
+    if isinstance(value, jax.Array):
+        return Opaque("Array", f"{value.dtype}{list(value.shape)}", value)
+    if callable(value) and hasattr(value, "__qualname__"):
+        return Opaque("function", f"{value.__module__}.{value.__qualname__}", value)
+    if dataclasses.is_dataclass(value) or type(value).__repr__ is not object.__repr__:
+        return Opaque(kind, _stable_text(value), value)
+    return Opaque(kind, "", value)
+
+
+def _stable_text(value: Any) -> str:
+    """The value's own words without anything that differs between two processes."""
+    text = _ADDRESS.sub("", repr(value))
+    if isinstance(value, set | frozenset):
+        items = cast(Iterable[object], value)
+        text = "{" + ", ".join(sorted(_ADDRESS.sub("", repr(item)) for item in items)) + "}"
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+
+
+def _cannot_rebuild(what: str) -> TracegraphError:
+    return TracegraphError(
+        f"this graph was read from text, and text cannot rebuild {what}",
+        expected="attributes that are numbers, names, enumerations and records",
+        found=f"an object of the program that wrote the text: {what}",
+        hint="run the original function; the text can still be read, searched and rewritten",
+    )

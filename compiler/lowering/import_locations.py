@@ -1,0 +1,43 @@
+"""Source information of equations to locations, each distinct line read once."""
+
+from __future__ import annotations
+
+import site
+import sysconfig
+from typing import Any, Final
+
+from compiler.ir.locations import Frame, Location
+from compiler.lowering import jax_compat
+
+_LIBRARIES: Final = tuple(
+    {*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")}
+)
+
+
+class LocationReader:
+    """Turns source information into locations and remembers those it has seen."""
+
+    def __init__(self) -> None:
+        self._frames: dict[Any, tuple[Frame, ...]] = {}
+
+    def read(self, source_info: Any) -> Location:
+        """The location of an equation: the user's own line, then the library's that it called."""
+        key = source_info.traceback
+        frames = self._frames.get(key)
+        if frames is None:
+            frames = self._frames[key] = _frames(source_info)
+        return Location(frames, jax_compat.name_stack_text(source_info), (), source_info)
+
+
+def _frames(source_info: Any) -> tuple[Frame, ...]:
+    """The innermost line, led by the innermost one outside installed libraries."""
+    found = [
+        Frame(file, line, function, end)
+        for file, line, end, function in jax_compat.user_frames(source_info)
+    ]
+    if not found:
+        return ()
+    own = next((frame for frame in found if not frame.file.startswith(_LIBRARIES)), None)
+    if own is None or own is found[0]:
+        return (found[0],)
+    return (own, found[0])

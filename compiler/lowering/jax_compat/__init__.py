@@ -1,0 +1,108 @@
+"""The one place that touches names of JAX which are not public API.
+
+Serves jax 0.7.2 up to the newest: where versions differ, the difference ends here. Callers get
+plain functions over jaxprs, equations, abstract values, traces and jit callables.
+"""
+
+from compiler.lowering.jax_compat.avals import (
+    aval_sharding_text,
+    canonical_constant,
+    is_extended_dtype,
+    is_shaped,
+    key_dtype,
+    make_shaped,
+)
+from compiler.lowering.jax_compat.callables import (
+    JitFunction,
+    api_boundary,
+    at_top_level,
+    attach_methods,
+    function_name,
+    hide_frames,
+    intercept_misses,
+    method,
+    static_positions,
+    traced_arguments,
+    traced_consts,
+    uncached,
+)
+from compiler.lowering.jax_compat.jaxprs import (
+    Equation,
+    Jaxpr,
+    JaxprParts,
+    build_jaxpr,
+    check_jaxpr,
+    debug_names,
+    default_context,
+    effect_operand,
+    is_high,
+    is_jaxpr,
+    is_literal,
+    is_ordered,
+    make_equation,
+    make_literal,
+    make_var,
+    no_debug_info,
+    rebind_effect,
+    split_jaxpr,
+)
+from compiler.lowering.jax_compat.params import restore_params, unify_params
+from compiler.lowering.jax_compat.registry import (
+    class_by_name,
+    is_builtin,
+    is_unspecified,
+    primitive_by_name,
+    unspecified,
+)
+from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
+from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
+
+__all__ = [
+    "Equation",
+    "Jaxpr",
+    "JaxprParts",
+    "JitFunction",
+    "api_boundary",
+    "at_top_level",
+    "attach_methods",
+    "aval_sharding_text",
+    "build_jaxpr",
+    "canonical_constant",
+    "check_jaxpr",
+    "class_by_name",
+    "debug_names",
+    "default_context",
+    "effect_operand",
+    "function_name",
+    "hide_frames",
+    "intercept_misses",
+    "is_builtin",
+    "is_extended_dtype",
+    "is_high",
+    "is_jaxpr",
+    "is_literal",
+    "is_ordered",
+    "is_shaped",
+    "is_tracing_for_jit",
+    "is_unspecified",
+    "key_dtype",
+    "make_equation",
+    "make_literal",
+    "make_shaped",
+    "make_var",
+    "method",
+    "name_stack_text",
+    "no_debug_info",
+    "primitive_by_name",
+    "rebind_effect",
+    "restore_params",
+    "splice",
+    "split_jaxpr",
+    "static_positions",
+    "traced_arguments",
+    "traced_consts",
+    "uncached",
+    "unspecified",
+    "user_frames",
+    "with_name_stack",
+]

@@ -1,0 +1,125 @@
+"""jit callables: their cache misses, their static arguments, and what a trace of them holds."""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import jax
+from jax._src import core, source_info_util, traceback_util
+
+JitFunction = Any
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def at_top_level() -> bool:
+    """Whether nobody outside is tracing, differentiating or batching."""
+    return core.trace_state_clean()
+
+
+def intercept_misses(jitted: JitFunction, on_miss: Callable[..., Any]) -> JitFunction:
+    """A jit callable that asks ``on_miss`` whenever its C++ cache has no answer.
+
+    Hits stay in C++ and cost what they cost in jit. ``on_miss(compile, args, kwargs)`` either calls
+    ``compile(*args, **kwargs)`` and returns its result as it is, or returns ``uncached(value)``.
+
+    The way in is the callable's pickle state, the same in every version served; it names the
+    function that is run on a miss.
+    """
+    state = dict(jitted.__getstate__())
+    compile = state["cache_miss"]
+
+    @traceback_util.api_boundary
+    def cache_miss(*args: Any, **kwargs: Any) -> Any:
+        return on_miss(compile, args, kwargs)
+
+    state["cache_miss"] = cache_miss
+    cls: Any = type(jitted)
+    twin = cls.__new__(cls)
+    twin.__setstate__(state)
+    for name, value in vars(jitted).items():
+        setattr(twin, name, value)
+    return twin
+
+
+class _PrivateEntries(dict[str, Any]):
+    """A ``__dict__`` some of whose entries are found by attribute access and copied by nobody."""
+
+    def __init__(self, public: Mapping[str, Any], private: Mapping[str, Any]) -> None:
+        super().__init__(public, **private)
+        self._private = frozenset(private)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def keys(self) -> Any:
+        return [name for name in super().keys() if name not in self._private]
+
+
+def attach_methods(jitted: JitFunction, methods: Mapping[str, Callable[..., Any]]) -> None:
+    """Gives one jit callable methods of its own, before those of its class.
+
+    ``functools.wraps`` and JAX's transformations copy the attributes of what they wrap: without care
+    ``jax.jit(jax.grad(f)).lower`` would be the ``lower`` that was given to ``f``. A jit callable's
+    class cannot be derived from, so its ``__dict__`` hides the methods from whoever copies it.
+    """
+    bounded = {name: api_boundary(method) for name, method in methods.items()}
+    jitted.__dict__ = _PrivateEntries(vars(jitted), bounded)
+
+
+def method(jitted: JitFunction, name: str) -> Callable[..., Any]:
+    """JAX's own method of a jit callable, even if the user's function has an attribute of that name."""
+    return getattr(type(jitted), name).__get__(jitted)
+
+
+def uncached(value: Any) -> Any:
+    """An answer to a cache miss that the C++ cache must not keep."""
+    return value, None, False
+
+
+def static_positions(jitted: JitFunction) -> tuple[frozenset[int], frozenset[str]]:
+    """The static arguments of a jit callable, by position and by name, as jit resolved them."""
+    state = jitted.__getstate__()
+    return frozenset(state["static_argnums"]), frozenset(state["static_argnames"])
+
+
+def traced_consts(traced: Any) -> Sequence[Any]:
+    """The values that a traced function takes in front of the user's arguments.
+
+    These are tracers and references of an enclosing scope that the function closes over.
+    """
+    consts = getattr(traced, "_consts", None)
+    if consts is not None:
+        return tuple(consts)
+    return tuple(traced._args_flat[: traced._num_consts])
+
+
+def traced_arguments(
+    jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[Any]:
+    """The leaves of the arguments that are not static, in jit's order."""
+    positions, names = static_positions(jitted)
+    count = len(args)
+    fixed = {p if p >= 0 else p + count for p in positions}
+    dynamic = tuple(value for i, value in enumerate(args) if i not in fixed)
+    named = {name: value for name, value in kwargs.items() if name not in names}
+    return jax.tree.leaves((dynamic, named))
+
+
+def api_boundary(function: F) -> F:
+    """Makes errors that leave the function lose the frames of JAX and of hidden files."""
+    return traceback_util.api_boundary(function)
+
+
+def hide_frames(path: str) -> None:
+    """Keeps a file of ours out of JAX's tracebacks and out of the user's source lines."""
+    source_info_util.register_exclusion(path)
+    traceback_util.register_exclusion(path)
+
+
+def function_name(jitted: JitFunction) -> str:
+    """The name that jit gave the function, which names its executable too."""
+    return str(jitted.__getstate__()["function_name"])

@@ -1,0 +1,171 @@
+"""Taking jaxprs apart and putting them together, open or closed, merged or not.
+
+Up to jax 0.11 a ``ClosedJaxpr`` wraps a ``Jaxpr``; from 0.12 on they are one class that may carry
+constants. ``JaxprParts.closed`` says which of the two a parameter held.
+"""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# JAX does not annotate these internals.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from jax._src import core, linear_util
+from jax._src import effects as jax_effects
+from jax._src.interpreters import partial_eval
+
+Jaxpr = Any
+Equation = Any
+
+_ClosedJaxpr: Any = getattr(core, "ClosedJaxpr", core.Jaxpr)
+_MERGED: Final = _ClosedJaxpr is core.Jaxpr
+_INDEXED_EFFECTS: Final = hasattr(jax_effects.JaxprInputEffect(0), "input_index")
+
+
+class JaxprParts(NamedTuple):
+    """A jaxpr taken apart. ``constants`` stand one for one with ``constvars``."""
+
+    constants: Sequence[Any]
+    constvars: Sequence[Any]
+    invars: Sequence[Any]
+    outvars: Sequence[Any]
+    equations: Sequence[Equation]
+    debug_info: Any
+    closed: bool
+
+
+def is_jaxpr(value: object) -> bool:
+    """Whether the value is a jaxpr, open or closed."""
+    return isinstance(value, (core.Jaxpr, _ClosedJaxpr))
+
+
+def is_high(jaxpr: Jaxpr) -> bool:
+    """Whether the jaxpr uses JAX's high-level types, which have no graph form."""
+    return bool(getattr(jaxpr, "is_high", False))
+
+
+def split_jaxpr(jaxpr: Jaxpr) -> JaxprParts:
+    """Takes a jaxpr apart."""
+    closed = isinstance(jaxpr, _ClosedJaxpr)
+    inner = jaxpr.jaxpr if closed else jaxpr
+    return JaxprParts(
+        jaxpr.consts if closed else (),
+        inner.constvars,
+        inner.invars,
+        inner.outvars,
+        inner.eqns,
+        inner.debug_info,
+        closed,
+    )
+
+
+def build_jaxpr(parts: JaxprParts) -> Jaxpr:
+    """Puts a jaxpr together; its effects follow from its equations.
+
+    Debug names are dropped where their number no longer fits.
+    """
+    debug_info = parts.debug_info
+    fits = _fits(debug_info, "arg_names", parts.invars) and _fits(
+        debug_info, "result_paths", parts.outvars
+    )
+    if not fits:
+        debug_info = debug_info.with_unknown_names()
+    effects = partial_eval.make_jaxpr_effects(
+        parts.constvars, parts.invars, parts.outvars, parts.equations
+    )
+    if _MERGED and parts.constvars:
+        return core.Jaxpr(
+            parts.constvars,
+            parts.invars,
+            parts.outvars,
+            parts.equations,
+            effects,
+            debug_info,
+            consts=list(parts.constants),  # pyright: ignore[reportCallIssue]
+        )
+    jaxpr = core.Jaxpr(
+        parts.constvars, parts.invars, parts.outvars, parts.equations, effects, debug_info
+    )
+    return _ClosedJaxpr(jaxpr, list(parts.constants)) if parts.closed else jaxpr
+
+
+def check_jaxpr(jaxpr: Jaxpr) -> None:
+    """Runs JAX's own type checker over a jaxpr; raises its error."""
+    core.check_jaxpr(jaxpr.jaxpr if isinstance(jaxpr, _ClosedJaxpr) else jaxpr)
+
+
+def debug_names(debug_info: Any, field: str) -> tuple[str, ...]:
+    """Names of the arguments (``arg_names``) or results (``result_paths``); empty if unknown."""
+    names = getattr(debug_info, field, None)
+    return tuple(str(name or "") for name in names) if isinstance(names, tuple) else ()
+
+
+def no_debug_info() -> Any:
+    """Debug names for a jaxpr that comes from no Python function."""
+    return linear_util._missing_debug_info("tracegraph")
+
+
+def make_var(aval: Any) -> Any:
+    """A fresh variable of that abstract value."""
+    return core.Var(aval)
+
+
+def make_literal(value: Any, aval: Any) -> Any:
+    """A constant written in place."""
+    return core.Literal(value, aval)
+
+
+def is_literal(atom: Any) -> bool:
+    """Whether an operand is a constant written in place."""
+    return isinstance(atom, core.Literal)
+
+
+def make_equation(
+    invars: Sequence[Any],
+    outvars: Sequence[Any],
+    primitive: Any,
+    params: dict[str, Any],
+    effects: Any,
+    source_info: Any,
+    context: Any,
+) -> Equation:
+    """A new equation."""
+    return core.new_jaxpr_eqn(
+        list(invars), list(outvars), primitive, params, effects, source_info, context
+    )
+
+
+def default_context() -> Any:
+    """The settings under which an equation made here and now would run."""
+    var = make_var(core.ShapedArray((), "float32"))
+    return make_equation([], [var], None, {}, set(), None, None).ctx
+
+
+def effect_operand(effect: Any, equation: Equation) -> int | None:
+    """Which operand of the equation the effect happens to; None if it is no such effect."""
+    if not isinstance(effect, jax_effects.JaxprInputEffect):
+        return None
+    place: Any = getattr(effect, "input_index" if _INDEXED_EFFECTS else "input")
+    if isinstance(place, int):
+        return place
+    return next(i for i, atom in enumerate(equation.invars) if atom is place)
+
+
+def rebind_effect(effect: Any, operand: int, invars: Sequence[Any]) -> Any:
+    """The same effect on an operand of another equation."""
+    if _INDEXED_EFFECTS:
+        return effect.replace(input_index=operand)
+    return effect.replace(invars[operand])
+
+
+def is_ordered(effect: Any) -> bool:
+    """Whether the effect keeps its place among the others of its kind."""
+    return bool(jax_effects.ordered_effects.contains(effect))
+
+
+def _fits(debug_info: Any, field: str, values: Sequence[Any]) -> bool:
+    names = getattr(debug_info, field)
+    return not isinstance(names, tuple) or len(names) == len(values)

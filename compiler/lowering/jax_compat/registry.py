@@ -1,0 +1,65 @@
+"""From names back to JAX's objects, for graphs read from text."""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import Any
+
+from jax import lax
+from jax._src import core
+from jax._src.named_sharding import UNSPECIFIED, UnspecifiedValue
+
+_CLASSES: tuple[type, ...] = (
+    lax.GatherDimensionNumbers,
+    lax.ScatterDimensionNumbers,
+    lax.ConvDimensionNumbers,
+    lax.GatherScatterMode,
+    lax.Precision,
+    lax.RoundingMethod,
+    lax.RandomAlgorithm,
+    lax.AccuracyMode,
+)
+
+
+@cache
+def _primitives() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, module in tuple(sys.modules.items()):
+        if not name.startswith("jax."):
+            continue
+        for value in tuple(vars(module).values()):
+            if isinstance(value, core.Primitive):
+                found.setdefault(value.name, value)
+    return found
+
+
+def primitive_by_name(name: str) -> Any:
+    """JAX's own primitive of that name, or None."""
+    return _primitives().get(name)
+
+
+@cache
+def is_builtin(primitive: Any) -> bool:
+    """Whether the primitive is JAX's own and not another library's of the same name."""
+    module = str(getattr(type(primitive), "__module__", ""))
+    own = _primitives().get(primitive.name)
+    return own is primitive or (own is not None and module.startswith("jax."))
+
+
+def class_by_name(name: str) -> type | None:
+    """The class of a parameter that prints as a record or an enumeration."""
+    return next((cls for cls in _CLASSES if cls.__name__ == name), None)
+
+
+def is_unspecified(value: object) -> bool:
+    """Whether the value is jit's word for a sharding that nobody gave."""
+    return isinstance(value, UnspecifiedValue)
+
+
+def unspecified() -> object:
+    """jit's word for a sharding that nobody gave."""
+    return UNSPECIFIED

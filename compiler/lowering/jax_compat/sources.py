@@ -1,0 +1,35 @@
+"""Source information of equations: the user's frames and the name stack."""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from jax._src import source_info_util
+
+_LIMIT = 12
+"""Frames looked at below the user's code: deeper ones are the caller's callers."""
+
+
+def user_frames(source_info: Any) -> Iterator[tuple[str, int, int, str]]:
+    """The frames outside JAX, innermost first, as (file, line, last line, function)."""
+    frames = source_info_util.user_frames(source_info.traceback)
+    for frame in itertools.islice(frames, _LIMIT):
+        yield frame.file_name, frame.start_line, frame.end_line, frame.function_name
+
+
+def name_stack_text(source_info: Any) -> str:
+    """The name stack as JAX prints it into HLO metadata."""
+    return str(source_info.name_stack)
+
+
+def with_name_stack(source_info: Any, text: str) -> Any:
+    """Source information with another name stack; ``source_info`` None gives one without frames."""
+    stack = source_info_util.new_name_stack(text)
+    if source_info is None:
+        return source_info_util.SourceInfo(None, stack)
+    return source_info.replace(name_stack=stack)

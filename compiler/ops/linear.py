@@ -1,0 +1,39 @@
+"""Products of arrays, Fourier transforms and matrix decompositions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from compiler.ops.definition import OpDef
+
+FAMILY: Final = "linear algebra"
+
+_NAMES: Final = [
+    "cholesky",
+    "cholesky_update",
+    "conv_general_dilated",
+    "dot_general",
+    "eig",
+    "eigh",
+    "eigh_jacobi",
+    "fft",
+    "geqp3",
+    "geqrf",
+    "hessenberg",
+    "householder_product",
+    "lu",
+    "lu_pivots_to_permutation",
+    "ormqr",
+    "qr",
+    "ragged_dot",
+    "ragged_dot_general",
+    "scaled_dot",
+    "schur",
+    "svd",
+    "symmetric_product",
+    "triangular_solve",
+    "tridiagonal",
+    "tridiagonal_solve",
+]
+
+DEFINITIONS: Final = tuple(OpDef(name, FAMILY) for name in _NAMES)

@@ -1,0 +1,56 @@
+"""Ops that make, move, repeat or retype elements and compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from compiler.ir.attributes import Array, Dense
+from compiler.ir.graph import CONSTANT, Operation
+from compiler.ops import numeric, structural
+from compiler.ops.definition import Evaluator, NotExact, OpDef
+
+FAMILY: Final = "shape"
+
+
+def _evaluate_constant(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
+    del operands
+    value = op.attributes["value"]
+    if not isinstance(value, Dense):
+        raise NotExact("the constant is not an array on the host")
+    return (value.array,)
+
+
+_EVALUATORS: Final[dict[str, Evaluator]] = {
+    CONSTANT: _evaluate_constant,
+    "bitcast_convert_type": structural.evaluate_bitcast,
+    "broadcast_in_dim": structural.evaluate_broadcast_in_dim,
+    "concatenate": structural.evaluate_concatenate,
+    "convert_element_type": numeric.evaluate_convert,
+    "iota": structural.evaluate_iota,
+    "pad": structural.evaluate_pad,
+    "reshape": structural.evaluate_reshape,
+    "rev": structural.evaluate_rev,
+    "slice": structural.evaluate_slice,
+    "split": structural.evaluate_split,
+    "squeeze": structural.evaluate_squeeze,
+    "stack": structural.evaluate_stack,
+    "tile": structural.evaluate_tile,
+    "transpose": structural.evaluate_transpose,
+    "unstack": structural.evaluate_unstack,
+}
+
+# Types only: extended dtypes and symbolic dimensions.
+_PLAIN: Final = (
+    "broadcast_to",
+    "dim_as_value",
+    "dimension_size",
+    "from_edtype",
+    "to_edtype",
+    "zeros_like",
+)
+
+DEFINITIONS: Final = (
+    *(OpDef(name, FAMILY, evaluate=evaluate) for name, evaluate in _EVALUATORS.items()),
+    *(OpDef(name, FAMILY) for name in _PLAIN),
+)

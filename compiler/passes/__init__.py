@@ -1,0 +1,1 @@
+"""Passes, the pipelines that name them, and the manager that runs them."""

@@ -1,0 +1,123 @@
+"""Constant folding: ops on constants are computed once, on the host, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from compiler.analysis.constants import constant_value
+from compiler.ir.attributes import Array, Dense
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import CONSTANT, Graph, Operation, Value
+from compiler.ir.types import ArrayType
+from compiler.ir.walk import walk
+from compiler.ops.definition import NotExact, is_removable, lookup
+from compiler.passes.base import Pass
+from compiler.rewrite.rewriter import Rewriter
+
+
+@dataclass(frozen=True, slots=True)
+class FoldConstants(Pass):
+    """Replace an op whose operands are all constants by its value.
+
+    Only ops that can be evaluated to the very bits a device gives are folded, and only if the value
+    is small or takes no more bytes than the constants that it makes useless.
+
+    Attributes:
+        max_elements: a result of at most so many elements is always small enough.
+
+    Before::
+
+        tracegraph.ir 1
+        graph @f(%x: i32[2]) -> (i32[2]) {
+          %a = constant {value = 2} : i32[]
+          %b = constant {value = 3} : i32[]
+          %c = mul %a, %b : i32[]
+          %y = mul %x, %c : i32[2]
+          return %y
+        }
+
+    After::
+
+        tracegraph.ir 1
+        graph @f(%x: i32[2]) -> (i32[2]) {
+          %a = constant {value = 2} : i32[]
+          %b = constant {value = 3} : i32[]
+          %c = constant {value = 6} : i32[]
+          %y = mul %x, %c : i32[2]
+          return %y
+        }
+    """
+
+    name: ClassVar[str] = "fold-constants"
+    max_elements: int = 64
+
+    def run(self, graph: Graph, rewriter: Rewriter) -> None:
+        """Transforms the graph in place."""
+        for op in walk(graph):
+            if not rewriter.may_change():
+                return
+            constants = _constant_operands(op)
+            if constants is not None and self._pays(op):
+                _fold(op, constants, rewriter)
+
+    def _pays(self, op: Operation) -> bool:
+        """Whether the results are small, or no larger than the constants that die with the op."""
+        results = [_plain_type(value) for value in op.results]
+        if sum(type.size for type in results if type) <= self.max_elements:
+            return True
+        dying = {v for v in op.operands if all(use.operation is op for use in v.uses)}
+        freed = sum(type.nbytes for value in dying if (type := _plain_type(value)))
+        return sum(type.nbytes for type in results if type) <= freed
+
+
+def _constant_operands(op: Operation) -> list[Array] | None:
+    """The operands' elements, if the op may be folded and all of them are known."""
+    if op.name == CONSTANT or lookup(op.name).evaluate is None or not is_removable(op):
+        return None
+    if any(_plain_type(value) is None for value in op.results):
+        return None
+    arrays = [constant_value(value) for value in op.operands]
+    known = [array for array in arrays if array is not None]
+    return known if len(known) == len(arrays) else None
+
+
+def _plain_type(value: Value) -> ArrayType | None:
+    """The type, if it is an array of numbers of known shape on no particular devices."""
+    type = value.type
+    if isinstance(type, ArrayType) and type.is_static and not type.sharding:
+        return type if isinstance(type.dtype, np.dtype) else None
+    return None
+
+
+def _fold(op: Operation, constants: Sequence[Array], rewriter: Rewriter) -> None:
+    evaluate = lookup(op.name).evaluate
+    if evaluate is None:
+        return
+    try:
+        arrays = evaluate(op, constants)
+    except NotExact:
+        return
+    types = [type for value in op.results if (type := _plain_type(value))]
+    _check(op, types, arrays)
+    values = [
+        rewriter.constant(op, Dense(array), type) for array, type in zip(arrays, types, strict=True)
+    ]
+    rewriter.replace(op, values)
+
+
+def _check(op: Operation, types: Sequence[ArrayType], arrays: Sequence[Array]) -> None:
+    expected = [(type.shape, type.dtype) for type in types]
+    found = [(array.shape, array.dtype) for array in arrays]
+    if expected == found:
+        return
+    raise TracegraphError(
+        f"the host evaluation of {op.name} gave values of other types than the op",
+        where=str(op.location),
+        expected=str(expected),
+        found=str(found),
+        hint=f"correct the evaluator of {op.name}, or leave it out of its definition",
+    )

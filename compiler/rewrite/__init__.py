@@ -1,0 +1,1 @@
+"""Rewriting: the one gateway through which graphs change."""

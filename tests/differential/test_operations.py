@@ -1,0 +1,61 @@
+"""Every primitive and library routine computes the same bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tests.differential.harness import assert_same
+from tests.differential.operations import OPERATIONS, SAMPLERS
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation(name: str) -> None:
+    function, arguments = OPERATIONS[name]
+    assert_same(lambda jit: jit(function)(*arguments))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_sampler(name: str) -> None:
+    """Under both kinds of key; a change of one bit of a draw is an error."""
+
+    def program(jit: Any) -> Any:
+        f = jit(lambda k: getattr(jax.random, name)(k, *SAMPLERS[name]))
+        return f(jax.random.key(1)), f(jax.random.PRNGKey(1))
+
+    assert_same(program)
+
+
+@pytest.mark.parametrize("implementation", ["threefry2x32", "rbg", "unsafe_rbg"])
+def test_key_implementation(implementation: str) -> None:
+    def program(jit: Any) -> Any:
+        key = jax.random.key(3, impl=implementation)
+        return jit(lambda k: (jax.random.normal(k, (3,)), jax.random.split(k)))(key)
+
+    assert_same(program)
+
+
+WIDE = {
+    "floats": (lambda x: (x.sum(), jnp.sin(x), x.astype(jnp.float32), x * 2), np.linspace(0, 1, 5)),
+    "integers": (lambda x: (x * x, x >> 3, x.sum()), np.array([2**40, -(2**62)])),
+    "mixed": (lambda x: x * jnp.float32(2) + 1.5, np.arange(3)),
+    "complex": (lambda x: (x * x, jnp.abs(x)), np.array([1 + 2j])),
+    "literals": (lambda x: (x + 1e-300, x + 2**40), 1.0),
+    "indices": (lambda x: (x[x.argmax()], jnp.argsort(x), x[jnp.int64(1)]), np.arange(4.0)),
+    "random": (lambda x: jax.random.normal(jax.random.key(x), (3,)), 2**40),
+    "scan": (lambda x: lax.scan(lambda c, y: (c + y, c), 0.0, x), np.arange(4.0)),
+    "cond": (lambda x: lax.switch(x, [lambda: 1, lambda: 2]), 1),
+    "solve": (lambda x: jnp.linalg.solve(x, x[0]), np.eye(3) + 1),
+}
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", WIDE)
+def test_in_64_bits(name: str) -> None:
+    function, *arguments = WIDE[name]
+    assert_same(lambda jit: jit(function)(*arguments))

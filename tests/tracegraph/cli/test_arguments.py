@@ -1,0 +1,193 @@
+"""Argument specs: what they give, and what is said of those that give nothing."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compiler.ir.errors import TracegraphError
+from tracegraph.cli.arguments import parse_arguments, parse_spec
+
+
+def make(spec, seed=0):
+    return parse_spec(spec, "--arg").make(np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "dtype"),
+    [
+        ("f32[8,128]", (8, 128), jnp.float32),
+        ("float32[2]", (2,), jnp.float32),
+        ("i32[]", (), jnp.int32),
+        ("bf16[4]", (4,), jnp.bfloat16),
+        ("bool[3]", (3,), jnp.bool_),
+        ("c64[2, 1]", (2, 1), jnp.complex64),
+        ("u8[0]", (0,), jnp.uint8),
+        ("i4[5]", (5,), jnp.int4),
+        ("float8_e4m3fn[5]", (5,), jnp.float8_e4m3fn),
+    ],
+)
+def test_a_type_is_a_shape_for_dump_and_an_array_for_run(spec, shape, dtype):
+    assert parse_spec(spec, "--arg").abstract() == jax.ShapeDtypeStruct(shape, dtype)
+    array = make(spec)
+    assert isinstance(array, jax.Array)
+    assert (array.shape, array.dtype) == (shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [("key<fry>[]", "key<fry>"), ("dtype<key<fry>>[2,3]", "key<fry>"), ("key<rbg>[4]", "key<rbg>")],
+)
+def test_keys(spec, name):
+    found, described = make(spec), parse_spec(spec, "--arg").abstract()
+    assert str(found.dtype) == name
+    assert (found.shape, found.dtype) == (described.shape, described.dtype)
+
+
+def test_contents_depend_on_the_seed_only():
+    first, again, other = make("f32[16]", 1), make("f32[16]", 1), make("f32[16]", 2)
+    assert jnp.array_equal(first, again)
+    assert not jnp.array_equal(first, other)
+
+
+def test_random_integers_may_serve_as_labels():
+    assert set(make("i32[1000]").tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize(("fill", "value"), [("zeros", 0), ("ones", 1)])
+def test_filled_arrays(fill, value):
+    assert make(f"{fill}:f32[2]").tolist() == [value, value]
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("3", 3),
+        ("-2.5", -2.5),
+        ("True", True),
+        ("None", None),
+        ("'relu'", "relu"),
+        ("(1, 2)", (1, 2)),
+    ],
+)
+def test_literals_are_python_values(spec, value):
+    found = parse_spec(spec, "--arg")
+    assert (type(found), found) == (type(value), value)
+
+
+def test_a_file_gives_its_array(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(3, dtype=np.int32))
+    assert parse_spec(f"{tmp_path}/x.npy", "--arg").tolist() == [0, 1, 2]
+
+
+DTYPES = (
+    "bool, f16, bf16, f32, f64, i4, i8, i16, i32, i64, u4, u8, u16, u32, u64, c64, c128, "
+    "key<fry>, key<rbg>, key<urbg>"
+)
+FORMS = "a type such as f32[8,128], a Python literal such as 3.5 or True, or a file.npy"
+
+
+@pytest.mark.parametrize(
+    ("spec", "parts"),
+    [
+        ("f23[8]", ("there is no dtype f23", f"one of {DTYPES}", "f23", "did you mean f32?")),
+        (
+            "f32[8,x]",
+            (
+                "f32[8,x] has a dimension that is no size",
+                "numbers separated by commas, such as [8,128]",
+                "`x`",
+                "correct the shape; a scalar has none: f32[]",
+            ),
+        ),
+        (
+            "f32",
+            (
+                "f32 is no argument",
+                FORMS,
+                "f32",
+                "write the shape after the dtype, f32[] for a scalar; put quotes around a string",
+            ),
+        ),
+        (
+            "ones:key<fry>[]",
+            (
+                "ones:key<fry>[] is no argument",
+                FORMS,
+                "ones:key<fry>[]",
+                "write the shape after the dtype, f32[] for a scalar; put quotes around a string",
+            ),
+        ),
+        (
+            "c128[2]",
+            (
+                "JAX has no c128 now: its 64-bit types are off",
+                "a dtype of at most 32 bits",
+                "c128",
+                "use c64, or set the environment variable JAX_ENABLE_X64=1",
+            ),
+        ),
+        (
+            "absent.npy",
+            (
+                "the array cannot be read",
+                "a file that numpy.save wrote",
+                "No such file or directory",
+                "check the path, and that the file holds one array of numbers",
+            ),
+        ),
+    ],
+)
+def test_a_wrong_spec_is_told(spec, parts):
+    what, expected, found, hint = parts
+    with pytest.raises(TracegraphError) as caught:
+        parse_spec(spec, f"--arg {spec}")
+    assert str(caught.value) == (
+        f"{what}\n"
+        f"  where: --arg {spec}\n"
+        f"  expected: {expected}\n"
+        f"  found: {found}\n"
+        f"  what to do: {hint}"
+    )
+
+
+@pytest.mark.usefixtures("x64")
+def test_wide_types_where_jax_has_them():
+    assert make("f64[2]").dtype == jnp.float64
+
+
+def scaled(x, scale=1.0):
+    return x * scale
+
+
+def test_arguments_in_order_and_by_name():
+    found = parse_arguments(scaled, ["f32[2]"], ["scale=2.0"])
+    assert found.abstract().args == (jax.ShapeDtypeStruct((2,), jnp.float32),)
+    assert found.make(0).kwargs == {"scale": 2.0}
+
+
+def test_arguments_that_do_not_fit_are_told():
+    with pytest.raises(TracegraphError) as caught:
+        parse_arguments(scaled, [], ["scale=2.0"])
+    assert str(caught.value) == (
+        "the arguments do not fit scaled: missing a required argument: 'x'\n"
+        f"  where: {__file__}:{scaled.__code__.co_firstlineno}\n"
+        "  expected: scaled(x, scale)\n"
+        "  found: 0 --arg and 1 --kwarg\n"
+        "  what to do: give one --arg SPEC per parameter, in order, or --kwarg NAME=SPEC"
+    )
+
+
+@pytest.mark.parametrize("text", ["scale", "=2", "a b=2"])
+def test_a_wrong_keyword_is_told(text):
+    with pytest.raises(TracegraphError) as caught:
+        parse_arguments(scaled, ["f32[2]"], [text])
+    assert str(caught.value) == (
+        f"{text} is no keyword argument\n"
+        f"  where: --kwarg {text}\n"
+        "  expected: NAME=SPEC, such as scale=f32[] or training=True\n"
+        f"  found: {text}\n"
+        "  what to do: write the parameter's name, an equals sign, and the spec"
+    )

@@ -1,0 +1,41 @@
+"""tracegraph: a graph in the middle of ``jax.jit`` that you can read, search, edit and save.
+
+import tracegraph as tg
+
+@tg.function
+def train_step(params, batch): ...
+
+train_step(params, batch)               # traced once per signature, optimised, compiled, run
+print(train_step.graph(params, batch))  # the optimised graph, as text
+"""
+
+from importlib import metadata as _metadata
+
+import compiler as _compiler
+
+if getattr(_compiler, "MARKER", None) != "tracegraph":
+    raise ImportError(
+        "tracegraph cannot start: `import compiler` finds another project's module\n"
+        "  expected: the package `compiler` that tracegraph installs\n"
+        f"  found: {getattr(_compiler, '__file__', None) or list(_compiler.__path__)}\n"
+        "  what to do: rename that file or folder, or start Python where it is not on the path"
+    )
+
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import Graph
+from tracegraph.function import Function, function
+from tracegraph.program import OptimizationWarning, Stage
+from tracegraph.trace import Trace
+
+__version__ = _metadata.version("tracegraph")
+
+__all__ = [
+    "Function",
+    "Graph",
+    "OptimizationWarning",
+    "Stage",
+    "Trace",
+    "TracegraphError",
+    "__version__",
+    "function",
+]

@@ -1,0 +1,97 @@
+"""How the command line fails: a message on stderr and an exit code, never a traceback of ours.
+
+Bad input exits 2, and so does a command line that click cannot read. What fails while it runs, a
+pass or the user's own code, exits 1; the user's code shows the user's traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+import traceback
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import click
+
+import compiler
+from compiler.ir.errors import TracegraphError
+
+_PACKAGE: Final = Path(__file__).parents[1]
+_OURS: Final = (
+    str(_PACKAGE),
+    str(Path(compiler.__file__).parent),
+    str(Path(importlib.__file__).parent),
+    "<frozen importlib",
+)
+_EXAMPLES: Final = str(_PACKAGE / "demo")
+"""Inside our package, but written and shown as a user's code."""
+
+
+class Failure(click.ClickException):
+    """Ends the command with a message that is already complete; exit code 1."""
+
+    exit_code = 1
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Writes the message to stderr."""
+        click.echo(self.message, file=file or sys.stderr)
+
+
+class BadInput(Failure):
+    """A failure that the user's input is the reason of; exit code 2."""
+
+    exit_code = 2
+
+
+@contextmanager
+def four_parts() -> Generator[None]:
+    """Turns errors about the input into failures: ours, and those of click's own parser."""
+    try:
+        yield
+    except click.UsageError as error:
+        raise BadInput(str(_usage(error))) from error
+    except TracegraphError as error:
+        raise BadInput(str(error)) from error
+
+
+@contextmanager
+def user_code() -> Generator[None]:
+    """Turns whatever the user's code raises into a failure that shows the user's traceback."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise Failure(_user_traceback(error)) from error
+
+
+def suggest(name: str, names: Iterable[str], otherwise: str) -> str:
+    """``did you mean ...?`` for the nearest of the names, or the other advice if none is near."""
+    near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
+
+
+def _usage(error: click.UsageError) -> TracegraphError:
+    path = error.ctx.command_path if error.ctx else "tracegraph"
+    return TracegraphError(
+        error.format_message().rstrip("."),
+        where=f"the command line of `{path}`",
+        expected=error.ctx.get_usage().removeprefix("Usage: ") if error.ctx else "",
+        hint=f"see `{path} --help`",
+    )
+
+
+def _user_traceback(error: BaseException) -> str:
+    drawn = traceback.TracebackException.from_exception(error)
+    part: traceback.TracebackException | None = drawn
+    while part is not None:
+        frames = [frame for frame in part.stack if not _is_ours(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(frames)
+        part = part.__cause__ or part.__context__
+    return "".join(drawn.format()).rstrip()
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_OURS) and not file.startswith(_EXAMPLES)

@@ -1,0 +1,40 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def call_options(command: F) -> F:
+    """The target and its arguments: ``MODULE:FUNCTION``, ``--arg``, ``--kwarg``, ``--static``."""
+    parts = (
+        click.argument("target", metavar="MODULE:FUNCTION"),
+        click.option(
+            "--arg",
+            "args",
+            metavar="SPEC",
+            multiple=True,
+            help="The next positional argument: a type (f32[8,128], key<fry>[], ones:i32[4]), "
+            "a Python literal (3.5, True, None) or a file.npy.",
+        ),
+        click.option(
+            "--kwarg", "kwargs", metavar="NAME=SPEC", multiple=True, help="A keyword argument."
+        ),
+        click.option(
+            "--static",
+            metavar="NAME",
+            multiple=True,
+            help="A static parameter of a function that is not decorated yet.",
+        ),
+    )
+    for part in reversed(parts):
+        command = part(command)
+    return command

@@ -1,0 +1,160 @@
+"""Finds the function that ``MODULE:FUNCTION`` names and sees to it that it is decorated."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import tracegraph
+from compiler.ir.errors import TracegraphError
+from tracegraph.cli.errors import suggest, user_code
+
+_FILE_MODULE: Final = "__tracegraph_target__"
+_SHOWN_NAMES: Final = 8
+
+
+def load_function(target: str, static: Sequence[str] = ()) -> Any:
+    """The decorated function that a target names; a plain one is decorated here.
+
+    Args:
+        target: ``package.module:name.attr`` or ``path/to/file.py:name``.
+        static: parameters of a plain function that are static.
+
+    Raises:
+        TracegraphError: there is no such module, file or function.
+        Failure: importing the module raised an error of the user's.
+    """
+    place, colon, path = target.rpartition(":")
+    if not (colon and place and path):
+        raise TracegraphError(
+            f"{target} does not name a function",
+            expected="MODULE:FUNCTION, such as package.module:train_step or train.py:train_step",
+            found=target,
+            hint="write the module or the file, a colon, and the function's name",
+        )
+    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    return _decorated(_resolve(module, place, path), target, static)
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.py")]
+        raise TracegraphError(
+            "the file with the function does not exist",
+            where=str(path),
+            expected="a Python file",
+            found="a folder" if path.is_dir() else "nothing of that name",
+            hint=suggest(path.name, siblings, "correct the path before the colon"),
+        )
+    spec = importlib.util.spec_from_file_location(_FILE_MODULE, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_FILE_MODULE] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    with user_code():
+        spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    with user_code():
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            missing = error.name or ""
+            if name != missing and not name.startswith(f"{missing}."):
+                raise  # the user's own module imports something that is not there
+    raise _no_module(name, missing)
+
+
+def _no_module(name: str, missing: str) -> TracegraphError:
+    parent, _, last = missing.rpartition(".")
+    path = getattr(sys.modules.get(parent), "__path__", []) if parent else None
+    known = [module.name for module in pkgutil.iter_modules(path)]
+    return TracegraphError(
+        f"there is no module {missing}",
+        where=f"the target {name}",
+        expected="a module that Python can import from here",
+        found="nothing of that name" + (f" in {parent}" if parent else ""),
+        hint=suggest(last, known, "correct the name, or give a file: path/to/file.py:function"),
+    )
+
+
+def _resolve(module: ModuleType, place: str, path: str) -> Any:
+    found: Any = module
+    for depth, name in enumerate(path.split(".")):
+        if not hasattr(found, name):
+            parent = ".".join([place, *path.split(".")[:depth]])
+            raise _no_attribute(found, parent, name)
+        found = getattr(found, name)
+    return found
+
+
+def _no_attribute(parent: Any, where: str, name: str) -> TracegraphError:
+    names = [n for n in dir(parent) if not n.startswith("_") and callable(getattr(parent, n, None))]
+    own = [n for n in names if _is_defined_in(getattr(parent, n), parent)]
+    shown = ", ".join(own[:_SHOWN_NAMES]) + (", ..." if len(own) > _SHOWN_NAMES else "")
+    return TracegraphError(
+        f"{where} has no function {name}",
+        where=getattr(parent, "__file__", None) or where,
+        expected=f"one of {shown}" if own else "the name of a function in it",
+        found=name,
+        hint=suggest(name, names, "correct the name after the colon"),
+    )
+
+
+def _is_defined_in(value: Any, parent: Any) -> bool:
+    module = getattr(parent, "__name__", None)
+    return not isinstance(parent, ModuleType) or getattr(value, "__module__", None) == module
+
+
+def _decorated(value: Any, target: str, static: Sequence[str]) -> Any:
+    if not callable(value):
+        raise TracegraphError(
+            f"{target} is not a function",
+            where=target,
+            expected="a function, decorated or plain",
+            found=f"a value of type {type(value).__name__}",
+            hint="name a function of this module after the colon",
+        )
+    if not _is_decorated(value):
+        _check_static(value, target, static)
+        return tracegraph.function(value, static_argnames=tuple(static) or None)
+    if static:
+        raise TracegraphError(
+            f"--static cannot change {target}",
+            where=target,
+            expected="a plain function",
+            found="a function that is already decorated",
+            hint="leave --static out: the decorator says which arguments are static",
+        )
+    return value
+
+
+def _check_static(fun: Any, target: str, static: Sequence[str]) -> None:
+    names = list(inspect.signature(fun).parameters) if static else []
+    for name in static:
+        if name not in names:
+            raise TracegraphError(
+                f"{target} has no parameter {name}",
+                where=f"--static {name}",
+                expected=f"one of {', '.join(names)}",
+                found=name,
+                hint=suggest(name, names, "name a parameter of the function"),
+            )
+
+
+def _is_decorated(value: Any) -> bool:
+    return all(hasattr(value, name) for name in ("graph", "trace", "lower", "__wrapped__"))

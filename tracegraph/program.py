@@ -1,0 +1,129 @@
+"""One signature of a function: its captured graph, its optimized graph, and the way between."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+from compiler.passes.instruments import Instrument, Reproducer, Snapshots, Verify
+from compiler.passes.manager import PassManager, PassRun, Result
+from compiler.passes.pipeline import Pipeline
+
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import Graph
+from compiler.lowering.export_jax import export_jaxpr
+from compiler.lowering.import_jaxpr import import_jaxpr
+from tracegraph import config
+
+
+class OptimizationWarning(UserWarning):
+    """An optimisation failed; the call still got its answer, from the graph before that pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The graph after one pass that changed it.
+
+    Attributes:
+        name: the pass, with its place in the pipeline.
+        graph: the frozen graph.
+    """
+
+    name: str
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds spent between the finished jaxpr and the finished jaxpr."""
+
+    importing: float
+    passes: float
+    exporting: float
+
+
+class Program:
+    """A traced signature, optimised once.
+
+    Args:
+        traced: the plain function's trace, as ``jax.jit(f).trace`` gives it.
+        pipeline: the passes to run.
+
+    Attributes:
+        captured: the frozen graph of the user's function.
+        optimized: the frozen graph after all passes.
+        runs: one record per pass, in order.
+        jaxpr: the optimized graph as a closed jaxpr; the user's own jaxpr if optimisation failed.
+        times: where the milliseconds went.
+        dumped: the folder it was dumped to, if it was.
+    """
+
+    def __init__(self, traced: Any, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self.dumped: Path | None = None
+        start = time.perf_counter()
+        self.captured: Graph = import_jaxpr(
+            traced.jaxpr, name=traced.fun_name, donated=_donated(traced)
+        ).freeze()
+        imported = time.perf_counter()
+        result = self._run(())
+        optimized = time.perf_counter()
+        self.optimized: Graph = result.graph
+        self.runs: Sequence[PassRun] = result.runs
+        self.jaxpr: Any = _checked(export_jaxpr(self.optimized), traced.jaxpr)
+        done = time.perf_counter()
+        self.times = Times(
+            (imported - start) * 1e3, (optimized - imported) * 1e3, (done - optimized) * 1e3
+        )
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """The graph after every pass that changed it, found by running the passes once more."""
+        snapshots = Snapshots()
+        self._run((snapshots,))
+        return tuple(Stage(name, graph) for name, graph in snapshots.stages)
+
+    def _run(self, extra: Sequence[Instrument]) -> Result:
+        instruments: list[Instrument] = [Reproducer(config.dump_directory()), *extra]
+        if config.verify_each():
+            instruments.insert(0, Verify())
+        result = PassManager(self._pipeline, tuple(instruments)).run(self.captured)
+        for failure in result.failures:
+            warn_failed(f"pass {failure.name} failed", failure.error, failure.reproducer)
+        return result
+
+
+def warn_failed(what: str, error: BaseException, reproducer: object = None) -> None:
+    """One warning for an optimisation that failed and was left out."""
+    kept = f" The graph and the rest of the pipeline are in {reproducer}." if reproducer else ""
+    warnings.warn(
+        f"{what} and was left out; the result is right, but not optimised as far as it could be. "
+        f"{type(error).__name__}: {error}{kept}",
+        OptimizationWarning,
+        stacklevel=2,
+    )
+
+
+def _donated(traced: Any) -> Sequence[bool]:
+    """Which inputs of the jaxpr the caller gives away; values closed over never are."""
+    flags = [info.donated for info in jax.tree.leaves(traced.args_info)]
+    return [False] * (len(traced.jaxpr.in_avals) - len(flags)) + flags
+
+
+def _checked(jaxpr: Any, original: Any) -> Any:
+    """The jaxpr, if it returns exactly the types that the original returns."""
+    found, expected = list(jaxpr.out_avals), list(original.out_avals)
+    if found == expected:
+        return jaxpr
+    raise TracegraphError(
+        "the optimized graph returns other types than the function",
+        expected=", ".join(map(str, expected)),
+        found=", ".join(map(str, found)),
+        hint="report the function; until then its plain form is used",
+    )

@@ -1,0 +1,77 @@
+"""What ``step.trace(*args)`` gives back: JAX's own trace, and the graphs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from compiler.ir.graph import Graph
+from tracegraph.dump import dump_once
+from tracegraph.program import Program, Stage, Times
+
+if TYPE_CHECKING:
+    from compiler.passes.manager import PassRun
+
+
+class Trace:
+    """A function traced for one signature and optimised; nothing is compiled yet.
+
+    Everything that ``jax.stages.Traced`` offers is here too (``jaxpr``, ``out_info``,
+    ``args_info``, ``fun_name``, ``lower``), for the optimised function.
+    """
+
+    def __init__(self, traced: Any, program: Program | None) -> None:
+        self._traced = traced
+        self._program = program
+
+    @property
+    def program(self) -> Program:
+        """All that is known of this signature.
+
+        Raises:
+            ValueError: the function could not be captured; the warning at the call said why.
+        """
+        if self._program is None:
+            raise ValueError(
+                f"{self._traced.fun_name} has no graph: it uses what a graph cannot hold, "
+                "and runs as plain jax.jit would run it"
+            )
+        return self._program
+
+    @property
+    def captured(self) -> Graph:
+        """The graph of the user's function before any pass."""
+        return self.program.captured
+
+    @property
+    def optimized(self) -> Graph:
+        """The graph after all passes."""
+        return self.program.optimized
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The graph after every pass that changed it, in order."""
+        return self.program.stages
+
+    @property
+    def passes(self) -> Sequence[PassRun]:
+        """One record per pass: ops before and after, changes, milliseconds."""
+        return self.program.runs
+
+    @property
+    def times(self) -> Times:
+        """Milliseconds of import, passes and export."""
+        return self.program.times
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """Lowers the optimised function, as ``jax.stages.Traced.lower`` does."""
+        lowered = self._traced.lower(*args, **kwargs)
+        if self._program is not None:
+            dump_once(self._program, lowered)
+        return lowered
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._traced, name)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {self._traced.fun_name}>"
