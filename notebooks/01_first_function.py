@@ -93,6 +93,8 @@ print(loss.graph(weights, inputs, targets))
 # - `dot_general` is what `@` became, `tanh` and `sub` speak for themselves, `integer_pow {y = 2}`
 #   is the square. The mean became two operations: a `reduce_sum` along `axes = (0,)`, and a
 #   division by the `constant` 4.
+# - `tg.group` is a note of tracegraph's own. Operations with the same number are expected to run as
+#   one loop over the data, instead of one after the other.
 # - `return` says which value is the answer.
 #
 # Two things are *not* there: Python and numbers. No line says what `inputs` holds, and nothing of
@@ -174,7 +176,7 @@ def train_step(parameters, inputs, targets):
 
 
 # %% [markdown]
-# It shall learn one period of a sine.
+# It shall learn about one period of a sine.
 
 # %%
 key1, key2 = jax.random.split(jax.random.key(0))
@@ -183,7 +185,7 @@ parameters = {
     "b1": jnp.linspace(-3.0, 3.0, 32),
     "w2": jax.random.normal(key2, (32, 1)) * 0.1,
 }
-angles = jnp.linspace(-3.0, 3.0, 64).reshape(64, 1)
+angles = jnp.linspace(-3.0, 3.0, 128).reshape(128, 1)
 sines = jnp.sin(angles)
 
 losses = []
@@ -234,9 +236,8 @@ for op in call.regions[0]:
 
 # %% [markdown]
 # The pass `inline` puts the operations of a call in the place of the call; `canonicalize`,
-# `fold-constants`, `cse` and `dce` remove what is not needed; `fuse` says which operations it
-# expects to end up in one loop and marks them with the same number, `tg.group`. You can choose the
-# passes yourself. With none at all, the optimized graph is the captured one:
+# `fold-constants`, `cse` and `dce` remove what is not needed; `fuse` writes the notes `tg.group`.
+# You can choose the passes yourself. With none at all, the optimized graph is the captured one:
 
 # %%
 plain_step = tg.function(train_step.__wrapped__, passes="")

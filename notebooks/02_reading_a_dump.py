@@ -84,7 +84,7 @@ def loss(parameters, images, labels):
     shifted = logits - logits.max(axis=1, keepdims=True)
     total = jnp.exp(shifted).sum(axis=1)
     again = jnp.exp(shifted).sum(axis=1)
-    correct = jnp.take_along_axis(shifted, labels[:, None], axis=1)[:, 0]
+    correct = jnp.sum(shifted * labels, axis=1)
     return jnp.mean((jnp.log(total) + jnp.log(again)) / 2 - correct)
 
 
@@ -104,7 +104,7 @@ import numpy as np
 
 parameters = {"w1": np.full((16, 8), 0.1, np.float32), "w2": np.eye(8, 4, dtype=np.float32)}
 images = np.linspace(0.0, 1.0, 32 * 16, dtype=np.float32).reshape(32, 16)
-labels = np.arange(32, dtype=np.int32) % 4
+labels = np.eye(4, dtype=np.float32)[np.arange(32) % 4]
 
 print(f"{model.loss(parameters, images, labels):.4f}")
 
@@ -134,8 +134,8 @@ print((folder / "index.md").read_text())
 # ## Two stages side by side
 #
 # Values keep their names from one stage to the next, so the difference of two files is short and
-# says what a pass did. Python can compare files by itself. This cell shows what changed between
-# the captured graph and the optimized one, without the places, which are long.
+# says what a pass did. Python can compare files by itself. Lines with `-` are gone, lines with `+`
+# are new. The settings in braces and the places are left out here, since they are long.
 
 # %%
 import difflib
@@ -143,31 +143,37 @@ import re
 
 
 def lines(path):
-    """The lines of a graph without where they come from."""
-    return [re.sub(r" loc\(.*\)$", "", line) for line in path.read_text().splitlines()]
+    """The lines of a graph without settings and places."""
+    text = re.sub(r" loc\(.*\)$", "", path.read_text(), flags=re.MULTILINE)
+    return re.sub(r" \{.+\}", "", text).splitlines()
 
 
-def short(line):
-    """A line without its settings, cut to fit on the screen."""
-    return re.sub(r" \{.*\}", "", line)[:88]
+def show_difference(before, after):
+    """Prints the lines that differ."""
+    for line in difflib.unified_diff(lines(before), lines(after), n=0, lineterm=""):
+        if not line.startswith(("---", "+++", "@@")):
+            print(line)
 
 
-graphs = sorted(folder.glob("*.tg"))
-for line in difflib.unified_diff(lines(graphs[0]), lines(graphs[-1]), n=0, lineterm=""):
-    if not line.startswith(("---", "+++", "@@")):
-        print(short(line))
+graphs = {path.name.split("-")[-1]: path for path in sorted(folder.glob("*.tg"))}
+show_difference(graphs["000_captured.tg"], graphs["inline.tg"])
 
 # %% [markdown]
-# Lines with `-` are gone, lines with `+` are new. Calls were replaced by what is in them, the
-# `activity` is not computed any more, and the second `exp` and its sum are gone: `again` is
-# `total`.
-#
-# To see which pass did one of these, take the first stage in which it is missing:
+# That was the pass `inline`: the call of `jax.nn.relu`, with another call in it, became the one
+# operation that it is made of. It brought a constant along, so the constants behind it have the
+# next number. The other passes have found what is wasteful:
 
 # %%
-for path in graphs:
+show_difference(graphs["inline.tg"], graphs["dce.tg"])
+
+# %% [markdown]
+# The `activity` is not computed any more, and the second `exp` and its sum are gone: `%again` is
+# `%total`. To see which pass did it, take the first stage in which a name is missing:
+
+# %%
+for path in graphs.values():
     text = path.read_text()
-    print(f"{path.name:36} activity: {'%activity' in text!s:7} again: {'%again' in text}")
+    print(f"{path.name:20} activity: {'%activity' in text!s:7} again: {'%again' in text}")
 
 # %% [markdown]
 # ## From your line to the graph
@@ -203,7 +209,7 @@ for op in graph.body:
 for op in graph.body:
     if op.name in ("dot_general", "max", "exp"):
         location = op.location
-        print(f"{op.name:14}scope {location.name_stack!r:24}passes {location.rules}")
+        print(f"{op.name:14}scope {location.name_stack!r:36}passes {location.rules}")
 
 # %% [markdown]
 # ## From the machine back to your line

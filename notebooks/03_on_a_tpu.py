@@ -189,8 +189,8 @@ print(f"arrays of {rows} rows:     ", f"[{rows}," in compiled)
 # Does it compute the same? One step on all devices against one step on a single device:
 
 # %% tags=["varies"]
-together, _ = train_step(jax.device_put(parameters, copied), *batch)
-alone, _ = train_step(*jax.device_put((parameters, points[:usable], inside[:usable]), devices[0]))
+together, _ = train_step(state, *batch)
+alone, _ = train_step(*jax.device_put((state, *batch), devices[0]))
 
 for name in parameters:
     difference = np.abs(np.asarray(together[name]) - np.asarray(alone[name]))
@@ -214,8 +214,7 @@ def milliseconds(state, batch, steps=50):
     return sorted(times)[steps // 2]
 
 
-one = jax.device_put((points[:usable], inside[:usable]), devices[0])
-print(f"one device:  {milliseconds(jax.device_put(parameters, devices[0]), one):.2f} ms")
+print(f"one device:  {milliseconds(*jax.device_put((state, batch), devices[0])):.2f} ms")
 print(f"all devices: {milliseconds(state, batch):.2f} ms")
 if platform == "cpu":
     print("These devices are one processor, so this says nothing about a TPU.")
@@ -235,6 +234,14 @@ if platform == "cpu":
 traced = train_step.trace(state, *batch)
 for_tpu = traced.lower(lowering_platforms=("tpu",)).as_text()
 
+for line in for_tpu.splitlines()[:3]:
+    print(line[:97])
+
+# %% [markdown]
+# This is the head of the program: how many devices it is for, the mesh, and the inputs with their
+# types. `tensor<64xf32>` is what a graph writes as `f32[64]`. What is in the body?
+
+# %%
 operations = re.findall(r"stablehlo\.(\w+)", for_tpu)
 print(len(operations), "operations for a TPU, of", len(set(operations)), "kinds")
 print(f"{operations.count('dot_general')} multiplications of matrices:")

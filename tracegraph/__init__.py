@@ -23,6 +23,8 @@ if getattr(_compiler, "MARKER", None) != "tracegraph":
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
+from compiler.ir.parser import parse_graph
+from compiler.ir.printer import print_graph
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
 from tracegraph.trace import Trace
@@ -38,4 +40,6 @@ __all__ = [
     "TracegraphError",
     "__version__",
     "function",
+    "parse_graph",
+    "print_graph",
 ]

@@ -5,6 +5,10 @@ importing, optimising and exporting happen inside the function that jit traces, 
 has no compiled answer for a signature and never otherwise.
 """
 
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import functools
@@ -15,10 +19,10 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 import jax
-from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
+from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from tracegraph import config
 from tracegraph.program import Program, warn_failed
 from tracegraph.trace import Trace
@@ -27,8 +31,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-for _path in (__file__, jax_compat.callables.__file__):
-    jax_compat.hide_frames(_path)
+jax_compat.hide_frames(__file__)
 
 
 class Function(Protocol[P, R_co]):
@@ -73,7 +76,9 @@ def function(
     *, passes: str | Pipeline | None = None, **jit_options: Any
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @jax_compat.api_boundary
-def function(fun: Any = None, /, *, passes: Any = None, **jit_options: Any) -> Any:
+def function(
+    fun: Any = None, /, *, passes: str | Pipeline | None = None, **jit_options: Any
+) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
 
     Args:
@@ -91,9 +96,8 @@ def function(fun: Any = None, /, *, passes: Any = None, **jit_options: Any) -> A
     """
     if fun is None:
         return functools.partial(function, passes=passes, **jit_options)
-    pipeline = passes if isinstance(passes, Pipeline) else None
-    if pipeline is None:
-        pipeline = parse_pipeline(DEFAULT_PIPELINE if passes is None else passes)
+    text = DEFAULT_PIPELINE if passes is None else passes
+    pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     return _Specializer(fun, pipeline, jit_options).callable()
 
 
@@ -125,7 +129,8 @@ class _Specializer(Generic[P, R]):
             jitted = jax.jit(self._body(), **self.options)
         self._full = jitted
         user = jax_compat.intercept_misses(jitted, self._on_miss)
-        for name, value in vars(self.plain).items():
+        attributes: dict[str, Any] = vars(self.plain)
+        for name, value in attributes.items():
             if not name.startswith("_") or name.startswith("__"):
                 setattr(user, name, value)
         user.__wrapped__ = self.fun

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from compiler.passes.instruments import Instrument, Reproducer, Snapshots, Verify
-from compiler.passes.manager import PassManager, PassRun, Result
-from compiler.passes.pipeline import Pipeline
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.import_jaxpr import import_jaxpr
+from compiler.passes.instruments import Instrument, Reproducer, Snapshots, Verify
+from compiler.passes.manager import PassManager, PassRun, Result
+from compiler.passes.pipeline import Pipeline
 from tracegraph import config
 
 
@@ -72,7 +72,9 @@ class Program:
             traced.jaxpr, name=traced.fun_name, donated=_donated(traced)
         ).freeze()
         imported = time.perf_counter()
-        result = self._run(())
+        result = self._run(Reproducer(config.dump_directory()))
+        for failure in result.failures:
+            warn_failed(f"pass {failure.name} failed", failure.error, failure.reproducer)
         optimized = time.perf_counter()
         self.optimized: Graph = result.graph
         self.runs: Sequence[PassRun] = result.runs
@@ -86,22 +88,17 @@ class Program:
     def stages(self) -> tuple[Stage, ...]:
         """The graph after every pass that changed it, found by running the passes once more."""
         snapshots = Snapshots()
-        self._run((snapshots,))
+        self._run(snapshots)
         return tuple(Stage(name, graph) for name, graph in snapshots.stages)
 
-    def _run(self, extra: Sequence[Instrument]) -> Result:
-        instruments: list[Instrument] = [Reproducer(config.dump_directory()), *extra]
-        if config.verify_each():
-            instruments.insert(0, Verify())
-        result = PassManager(self._pipeline, tuple(instruments)).run(self.captured)
-        for failure in result.failures:
-            warn_failed(f"pass {failure.name} failed", failure.error, failure.reproducer)
-        return result
+    def _run(self, instrument: Instrument) -> Result:
+        verify: tuple[Instrument, ...] = (Verify(),) if config.verify_each() else ()
+        return PassManager(self._pipeline, (*verify, instrument)).run(self.captured)
 
 
 def warn_failed(what: str, error: BaseException, reproducer: object = None) -> None:
     """One warning for an optimisation that failed and was left out."""
-    kept = f" The graph and the rest of the pipeline are in {reproducer}." if reproducer else ""
+    kept = f" To see it again: tracegraph opt {reproducer}" if reproducer else ""
     warnings.warn(
         f"{what} and was left out; the result is right, but not optimised as far as it could be. "
         f"{type(error).__name__}: {error}{kept}",

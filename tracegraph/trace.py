@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from compiler.ir.graph import Graph
+from compiler.lowering import jax_compat
 from tracegraph.dump import dump_once
 from tracegraph.program import Program, Stage, Times
 
 if TYPE_CHECKING:
     from compiler.passes.manager import PassRun
+
+jax_compat.hide_frames(__file__)
 
 
 class Trace:

@@ -18,7 +18,15 @@ from compiler.ops.definition import UNKNOWN, lookup
 from compiler.ops.indexing import SCATTERS
 
 VIEWS: Final = frozenset(
-    {"bitcast_convert_type", "optimization_barrier", "pvary", "reshape", "squeeze", CONSTANT}
+    {
+        "bitcast_convert_type",
+        "optimization_barrier",
+        "pvary",
+        "reshape",
+        "squeeze",
+        "stop_gradient",
+        CONSTANT,
+    }
 )
 """Ops that move nothing: the result is the operand's (or the executable's) own bytes."""
 

@@ -91,7 +91,11 @@ class _Drawing:
 
 
 def _op_label(op: Operation) -> str:
-    items = [f"{name} = {attribute_text(op.attributes[name])}" for name in sorted(op.attributes)]
+    items = [
+        f"{name} = {attribute_text(value)}"
+        for name, value in sorted(op.attributes.items())
+        if value is not None
+    ]
     shortened = [
         item if len(item) <= _MAX_LABEL else item[: _MAX_LABEL - 3] + "..." for item in items
     ]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
+from compiler.ir.locations import Frame
 from compiler.ir.source_names import SourceNames
 from compiler.ir.text import value_name
 from compiler.ir.walk import walk_regions
@@ -119,15 +120,40 @@ def _letters(index: int) -> str:
 
 
 def _variables(region: Region, sources: SourceNames) -> Names:
-    """The user's variable for each value that is the last one computed by its statement."""
+    """The user's variable for the value that each statement hands on.
+
+    That is the last one another statement reads, else the last one: differentiation leaves more ops
+    on a statement's line, which only the way back reads.
+    """
     last: dict[_Statement, tuple[Value, str]] = {}
+    read: dict[_Statement, tuple[Value, str]] = {}
     for op in region:
         frame = op.location.frame
-        if frame is None or len(op.results) != 1 or op.name == CONSTANT:
+        if frame is None or not _may_be_named(op, frame):
             continue
-        if frame.function.endswith("<lambda>"):
-            continue  # A lambda may stand in an assignment, but assigns nothing itself.
         assignment = sources.assignment(frame.file, frame.line)
-        if assignment is not None:
-            last[frame.file, assignment.line] = (op.result, assignment.name)
-    return dict(last.values())
+        if assignment is None:
+            continue
+        statement = (frame.file, assignment.line)
+        last[statement] = (op.result, assignment.name)
+        if _is_read_elsewhere(op.result, frame):
+            read[statement] = last[statement]
+    return dict((last | read).values())
+
+
+def _may_be_named(op: Operation, frame: Frame) -> bool:
+    if len(op.results) != 1 or op.name == CONSTANT or _is_backward(op):
+        return False
+    # A lambda may stand in an assignment, but assigns nothing itself.
+    return not frame.function.endswith("<lambda>")
+
+
+def _is_read_elsewhere(value: Value, frame: Frame) -> bool:
+    """Whether an op of the way forward reads the value on another line."""
+    readers = (use.operation for use in value.uses)
+    return any(op.location.frame not in (None, frame) and not _is_backward(op) for op in readers)
+
+
+def _is_backward(op: Operation) -> bool:
+    """Whether the op computes a gradient: it stands on the line of what it differentiates."""
+    return "transpose(" in op.location.name_stack

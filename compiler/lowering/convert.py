@@ -33,8 +33,10 @@ def to_attribute(value: Any) -> Attribute:
         return value
     if isinstance(value, np.dtype) or jax_compat.is_extended_dtype(value):
         return to_dtype(value)
-    if isinstance(value, np.integer | np.bool_):
-        return value.item()  # sizes and axes that numpy computed; JAX takes either
+    if isinstance(value, (np.int64, np.bool_)):
+        return cast(
+            int, value.item()
+        )  # sizes and axes that numpy computed; other widths mean themselves
     if isinstance(value, type):
         return np.dtype(cast(Any, value)) if issubclass(value, np.generic) else _opaque(value)
     if isinstance(value, tuple):
@@ -108,7 +110,7 @@ def _opaque(value: Any) -> Opaque:
 
 def _stable_text(value: Any) -> str:
     """The value's own words without anything that differs between two processes."""
-    text = _ADDRESS.sub("", repr(value))
+    text = _ADDRESS.sub("", repr(value)).partition("\n")[0].rstrip(": ")
     if isinstance(value, set | frozenset):
         items = cast(Iterable[object], value)
         text = "{" + ", ".join(sorted(_ADDRESS.sub("", repr(item)) for item in items)) + "}"

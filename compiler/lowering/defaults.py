@@ -4,6 +4,9 @@ Which parameters a primitive takes differs between versions of JAX, so the names
 the installed one, by tracing a small program that uses the primitives which have such parameters.
 """
 
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from functools import cache

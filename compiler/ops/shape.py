@@ -21,6 +21,11 @@ def _evaluate_constant(op: Operation, operands: Sequence[Array]) -> Sequence[Arr
     return (value.array,)
 
 
+def _evaluate_identity(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
+    del op
+    return operands
+
+
 _EVALUATORS: Final[dict[str, Evaluator]] = {
     CONSTANT: _evaluate_constant,
     "bitcast_convert_type": structural.evaluate_bitcast,
@@ -35,6 +40,8 @@ _EVALUATORS: Final[dict[str, Evaluator]] = {
     "split": structural.evaluate_split,
     "squeeze": structural.evaluate_squeeze,
     "stack": structural.evaluate_stack,
+    # An identity to everyone but differentiation, to which a constant is as good.
+    "stop_gradient": _evaluate_identity,
     "tile": structural.evaluate_tile,
     "transpose": structural.evaluate_transpose,
     "unstack": structural.evaluate_unstack,

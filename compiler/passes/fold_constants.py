@@ -23,11 +23,12 @@ from compiler.rewrite.rewriter import Rewriter
 class FoldConstants(Pass):
     """Replace an op whose operands are all constants by its value.
 
-    Only ops that can be evaluated to the very bits a device gives are folded, and only if the value
-    is small or takes no more bytes than the constants that it makes useless.
+    Only ops that can be evaluated to the very bits a device gives are folded. A single number
+    always is; an array only if it is small and takes no more bytes than the constants that it
+    makes useless, so that no executable grows.
 
     Attributes:
-        max_elements: a result of at most so many elements is always small enough.
+        max_elements: results of more elements than this are left alone.
 
     Before::
 
@@ -65,10 +66,12 @@ class FoldConstants(Pass):
                 _fold(op, constants, rewriter)
 
     def _pays(self, op: Operation) -> bool:
-        """Whether the results are small, or no larger than the constants that die with the op."""
+        """Whether the results are single numbers, or small and no larger than what they replace."""
         results = [_plain_type(value) for value in op.results]
-        if sum(type.size for type in results if type) <= self.max_elements:
+        if all(type.size <= 1 for type in results if type):
             return True
+        if sum(type.size for type in results if type) > self.max_elements:
+            return False
         dying = {v for v in op.operands if all(use.operation is op for use in v.uses)}
         freed = sum(type.nbytes for value in dying if (type := _plain_type(value)))
         return sum(type.nbytes for type in results if type) <= freed

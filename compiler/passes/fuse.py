@@ -39,6 +39,7 @@ LOOPED: Final = ELEMENTWISE | {
     "rev",
     "slice",
     "squeeze",
+    "stop_gradient",
 }
 """Ops whose every result element is computed from a few operand elements found by their index."""
 

@@ -39,7 +39,7 @@ class InlineCalls(Pass):
         tracegraph.ir 1
         graph @f(%x: f32[4]) -> (f32[4]) {
           %y = jit %x {name = "g"} : f32[4]
-            region jaxpr(%a: f32[4]) {
+            jaxpr (%a: f32[4]) {
               %b = sin %a : f32[4]
               yield %b
             }

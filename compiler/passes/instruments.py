@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from compiler.ir.errors import VerificationError
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.ir.verifier import verify
 from compiler.ir.walk import clone, walk
-from compiler.passes.base import Pass
+from compiler.passes.pipeline import Pipeline
+
+
+class Event(NamedTuple):
+    """A moment of a run.
+
+    Attributes:
+        title: the pass's place in the pipeline and its text.
+        graph: the graph at that moment.
+        rest: the pass itself and what the pipeline still has to run after it.
+        changes: how many changes the pass made; 0 before it ran.
+    """
+
+    title: str
+    graph: Graph
+    rest: Pipeline
+    changes: int = 0
 
 
 class Instrument:
     """Told of every pass. The hooks do nothing until a subclass says otherwise."""
 
-    def start(self, graph: Graph) -> None:
+    def start(self) -> None:
         """A pipeline starts, or starts again without a pass that failed."""
 
-    def before(self, title: str, graph: Graph) -> None:
+    def before(self, event: Event) -> None:
         """A pass is about to run."""
 
-    def after(self, title: str, graph: Graph, changes: int) -> None:
+    def after(self, event: Event) -> None:
         """A pass has run; raising here counts as a failure of the pass."""
 
-    def failed(self, step: Pass, graph: Graph, error: Exception) -> Path | None:
-        """A pass, or an instrument after it, raised; ``graph`` is the graph from before it.
+    def failed(self, event: Event, error: Exception) -> Path | None:
+        """A pass, or an instrument after it, raised; the graph is the one from before it.
 
         Returns:
             a file that reproduces the failure, if one was written.
@@ -37,10 +55,10 @@ class Instrument:
 class Verify(Instrument):
     """Verifies the graph after every pass that changed it."""
 
-    def after(self, title: str, graph: Graph, changes: int) -> None:
+    def after(self, event: Event) -> None:
         """Raises VerificationError if the pass left a broken graph."""
-        if changes:
-            verify(graph)
+        if event.changes:
+            verify(event.graph)
 
 
 class Snapshots(Instrument):
@@ -49,14 +67,14 @@ class Snapshots(Instrument):
     def __init__(self) -> None:
         self.stages: list[tuple[str, Graph]] = []
 
-    def start(self, graph: Graph) -> None:
+    def start(self) -> None:
         """Forgets the copies of an attempt that failed."""
         self.stages.clear()
 
-    def after(self, title: str, graph: Graph, changes: int) -> None:
+    def after(self, event: Event) -> None:
         """Copies the graph if it changed."""
-        if changes:
-            self.stages.append((title, clone(graph).freeze()))
+        if event.changes:
+            self.stages.append((event.title, clone(event.graph).freeze()))
 
 
 class OrderedEffects(Instrument):
@@ -65,17 +83,17 @@ class OrderedEffects(Instrument):
     def __init__(self) -> None:
         self._expected: list[str] = []
 
-    def before(self, title: str, graph: Graph) -> None:
+    def before(self, event: Event) -> None:
         """Notes the ordered effects."""
-        self._expected = _ordered_effects(graph)
+        self._expected = _ordered_effects(event.graph)
 
-    def after(self, title: str, graph: Graph, changes: int) -> None:
+    def after(self, event: Event) -> None:
         """Raises VerificationError if the sequence is another one now."""
-        found = _ordered_effects(graph)
+        found = _ordered_effects(event.graph)
         if found == self._expected:
             return
         raise VerificationError(
-            f"the pass {title} changed the sequence of ordered effects",
+            f"the pass {event.title} changed the sequence of ordered effects",
             expected=", ".join(self._expected) or "none",
             found=", ".join(found) or "none",
             hint="report the pass with the graph from before it",
@@ -90,7 +108,7 @@ class Limit(Instrument):
 
 
 class Reproducer(Instrument):
-    """Writes the graph from before a failing pass, and the pass, to one file.
+    """Writes the graph from before a failing pass, and the rest of the pipeline, to one file.
 
     Args:
         directory: where to; None for the system's folder of temporary files.
@@ -99,28 +117,32 @@ class Reproducer(Instrument):
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
 
-    def failed(self, step: Pass, graph: Graph, error: Exception) -> Path | None:
+    def failed(self, event: Event, error: Exception) -> Path | None:
         """Writes the file and returns its path; None if it cannot be written."""
-        return write_reproducer(graph, step, error, self._directory)
+        return write_reproducer(event.graph, event.rest, error, self._directory)
 
 
 def write_reproducer(
-    graph: Graph, step: Pass, error: Exception, directory: Path | None
+    graph: Graph, pipeline: Pipeline, error: Exception, directory: Path | None
 ) -> Path | None:
-    """Writes a graph that a pass failed on, with the pass in its header; whole or not at all."""
+    """Writes a graph with the pipeline that fails on it in its header; whole or not at all."""
     folder = directory if directory is not None else Path(tempfile.gettempdir())
     reason = f"{type(error).__name__}: {error}".replace("\n", "\n// ")
-    text = f"// pipeline: {step}\n// {reason}\n{print_graph(graph)}"
+    text = f"// pipeline: {pipeline}\n// {reason}\n{print_graph(graph)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(suffix=".writing", dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        target = Path(scratch).with_name(Path(scratch).stem + f"_{graph.name}.tg")
+        target = Path(scratch).with_name(f"{Path(scratch).stem}_{_file_name(graph.name)}.tg")
         Path(scratch).replace(target)
     except OSError:
         return None
     return target
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
 
 
 def _ordered_effects(graph: Graph) -> list[str]:

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from compiler.ir.graph import Graph
 from compiler.ir.walk import clone, count_ops
 from compiler.passes.base import Pass
-from compiler.passes.instruments import Instrument, Limit
+from compiler.passes.instruments import Event, Instrument, Limit
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.rewrite.rewriter import Rewriter
 
@@ -61,8 +62,9 @@ class Result:
 class PassManager:
     """Runs one pipeline.
 
-    A pass that raises is left out: the passes before it run again on a fresh clone (they are
-    deterministic, so nothing has to be saved up front) and the pipeline goes on behind it.
+    A pass that raises is left out from there on: the passes before it run again on a fresh clone
+    (they are deterministic, so nothing has to be saved up front) and the pipeline goes on behind
+    it.
 
     Args:
         pipeline: what to run.
@@ -85,76 +87,99 @@ class PassManager:
             errors[failed[0]] = failed[1]
 
 
+class _Step(NamedTuple):
+    """A pass at its place: its title, and itself with all that follows."""
+
+    title: str
+    run: Pass
+    rest: Pipeline
+
+
 class _Run:
-    """One attempt at a pipeline; the passes that failed in earlier attempts are left out."""
+    """One attempt at a pipeline.
+
+    Args:
+        manager: whose pipeline it is.
+        graph: what to optimise.
+        errors: what earlier attempts met, by the title of the step; these steps, and later ones of
+            the same pass, are left out.
+    """
 
     def __init__(self, manager: PassManager, graph: Graph, errors: Mapping[str, Exception]) -> None:
         self.manager = manager
-        self.unreported = dict(errors)
-        self.skipped = frozenset(errors)
+        self.errors = errors
+        self.left_out: set[Pass] = set()
         self.result = Result(clone(graph))
         self.limit = next((i for i in manager.instruments if isinstance(i, Limit)), None)
         self.ops = count_ops(graph)
         self.total = 0
 
     def execute(self) -> tuple[str, Exception] | None:
-        """Runs everything that is not left out; returns the first pass that raised, and what."""
+        """Runs all that is not left out; returns the title and error of the first new failure."""
         for instrument in self.manager.instruments:
-            instrument.start(self.result.graph)
-        for title, step in self._steps(self.manager.pipeline, ""):
-            if str(step) in self.skipped:
-                self._report(step)
+            instrument.start()
+        for step in self._steps(self.manager.pipeline, "", ()):
+            if step.title in self.errors:
+                self._report(step, self.errors[step.title])
+            if step.run in self.left_out:
                 continue
-            error = self._step(title, step)
+            error = self._step(step)
             if error is not None:
-                return str(step), error
+                return step.title, error
         return None
 
-    def _report(self, step: Pass) -> None:
+    def _report(self, step: _Step, error: Exception) -> None:
         """Tells the instruments of a failure, now that the graph from before it is here."""
-        error = self.unreported.pop(str(step), None)
-        if error is None:
-            return
+        event = Event(step.title, self.result.graph, step.rest)
         path: Path | None = None
         for instrument in self.manager.instruments:
-            path = instrument.failed(step, self.result.graph, error) or path
-        self.result.failures.append(Failure(str(step), error, path))
+            path = instrument.failed(event, error) or path
+        self.left_out.add(step.run)
+        self.result.failures.append(Failure(str(step.run), error, path))
 
-    def _steps(self, pipeline: Pipeline, prefix: str) -> Iterator[tuple[str, Pass]]:
-        for number, step in enumerate(pipeline.steps, 1):
-            if isinstance(step, Pass):
-                yield f"{prefix}{number} {step}", step
-                continue
-            yield from self._repeat(step, f"{prefix}{number}.")
+    def _steps(
+        self, pipeline: Pipeline, prefix: str, tail: tuple[Pass | Repeat, ...]
+    ) -> Iterator[_Step]:
+        for index, item in enumerate(pipeline.steps):
+            after = (*pipeline.steps[index + 1 :], *tail)
+            if isinstance(item, Pass):
+                rest = Pipeline((item, *after))
+                yield _Step(f"{prefix}{index + 1} {item}", item, rest)
+            else:
+                yield from self._repeat(item, f"{prefix}{index + 1}.", after)
 
-    def _repeat(self, repeat: Repeat, prefix: str) -> Iterator[tuple[str, Pass]]:
+    def _repeat(
+        self, repeat: Repeat, prefix: str, tail: tuple[Pass | Repeat, ...]
+    ) -> Iterator[_Step]:
         for iteration in range(1, repeat.max + 1):
+            left = repeat.max - iteration
+            again = (Repeat(repeat.body, left),) if left else ()
             before = self.total
-            yield from self._steps(repeat.body, f"{prefix}{iteration}.")
+            yield from self._steps(repeat.body, f"{prefix}{iteration}.", (*again, *tail))
             if self.total == before:
                 return
 
-    def _step(self, title: str, step: Pass) -> Exception | None:
-        graph = self.result.graph
+    def _step(self, step: _Step) -> Exception | None:
+        event = Event(step.title, self.result.graph, step.rest)
         for instrument in self.manager.instruments:
-            instrument.before(title, graph)
-        rewriter = Rewriter(graph, step.name, limit=self._room())
+            instrument.before(event)
+        rewriter = Rewriter(event.graph, step.run.name, limit=self._room())
         start = time.perf_counter()
         try:
-            step.run(graph, rewriter)
+            step.run.run(event.graph, rewriter)
             milliseconds = (time.perf_counter() - start) * 1e3
-            self._after(title, rewriter, milliseconds)
+            self._after(event._replace(changes=rewriter.changes), milliseconds)
         except Exception as error:  # whatever a pass raises, the user's call goes on without it
             return error
         return None
 
-    def _after(self, title: str, rewriter: Rewriter, milliseconds: float) -> None:
-        changes, graph, before = rewriter.changes, self.result.graph, self.ops
-        self.total += changes
-        self.ops = count_ops(graph) if changes else before
-        self.result.runs.append(PassRun(title, changes, before, self.ops, milliseconds))
+    def _after(self, event: Event, milliseconds: float) -> None:
+        before = self.ops
+        self.total += event.changes
+        self.ops = count_ops(event.graph) if event.changes else before
+        self.result.runs.append(PassRun(event.title, event.changes, before, self.ops, milliseconds))
         for instrument in self.manager.instruments:
-            instrument.after(title, graph, changes)
+            instrument.after(event)
 
     def _room(self) -> int | None:
         return None if self.limit is None else max(0, self.limit.changes - self.total)

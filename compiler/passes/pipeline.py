@@ -1,5 +1,7 @@
 """Pipelines: immutable, and the same thing as their text.
 
+The grammar::
+
     pipeline := step ("," step)*
     step     := NAME options? | "repeat" options? "(" pipeline ")"
     options  := "{" NAME "=" VALUE ("," NAME "=" VALUE)* "}"
@@ -128,7 +130,7 @@ class _Parser:
         return token
 
     def _where(self, start: int) -> str:
-        return f"{self.text}\n{' ' * start}^"
+        return f"column {start + 1}\n{self.text}\n{' ' * start}^"
 
     def _fail(self, expected: str, found: str) -> NoReturn:
         raise TracegraphError(

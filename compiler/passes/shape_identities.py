@@ -113,7 +113,7 @@ def _transposed_twice(op: Operation, inner: Operation) -> Attributes | None:
 
 
 def _reshaped_twice(op: Operation, inner: Operation) -> Attributes | None:
-    if inner.name not in ("reshape", "squeeze"):
+    if inner.name != "reshape":
         return None
     return op.attributes if _reshapes_in_order(op) and _reshapes_in_order(inner) else None
 

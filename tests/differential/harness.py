@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import jax
 import numpy as np
+import pytest
 
 import compiler
 import tracegraph as tg
@@ -42,18 +43,21 @@ class Outcome:
     warned: frozenset[tuple[type, str]]
 
 
-def differential(program: Program | None = None, *, ulps: int = 0) -> Any:
+def differential(
+    program: Program | None = None, *, raises: bool = False, ulps: int = 0
+) -> Any:
     """Makes a test of a program: it must do the same under both decorators.
 
     Args:
         program: takes the decorator to use and returns what is to be compared.
+        raises: whether the program ends in an error, under both.
         ulps: how far floating-point values may be apart; above 0 only with a stated reason.
     """
     if program is None:
-        return functools.partial(differential, ulps=ulps)
+        return functools.partial(differential, raises=raises, ulps=ulps)
 
     def test() -> None:
-        assert_same(program, ulps=ulps)
+        assert_same(program, raises=raises, ulps=ulps)
 
     test.__name__ = program.__name__
     test.__qualname__ = program.__qualname__
@@ -62,9 +66,17 @@ def differential(program: Program | None = None, *, ulps: int = 0) -> Any:
     return test
 
 
-def assert_same(program: Program, *, ulps: int = 0) -> None:
-    """Asserts that a program does the same with ``jax.jit`` and with ``tracegraph.function``."""
+def assert_same(program: Program, *, raises: bool = False, ulps: int = 0) -> None:
+    """Asserts that a program does the same with ``jax.jit`` and with ``tracegraph.function``.
+
+    Raises:
+        AssertionError: it does not, or it raises under jit and ``raises`` is false, or the reverse.
+    """
     expected = observe(program, jax.jit)
+    skip = isinstance(expected.error, pytest.skip.Exception)
+    if expected.error is not None and (skip or not raises):
+        raise expected.error
+    assert raises is (expected.error is not None), "jit raises nothing"
     found = observe(program, tg.function)
     assert_same_error(expected.error, found.error)
     assert found.printed == expected.printed

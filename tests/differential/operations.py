@@ -223,7 +223,9 @@ CONVOLUTIONS = {
     "mixed": convolution("CHWN/IHWO/HNWC"),
     "strided": convolution("NHWC/HWIO/NHWC", window_strides=(2, 1), padding="VALID"),
     "padded": convolution("NHWC/HWIO/NHWC", padding=((1, 2), (0, 3))),
-    "dilated": convolution("NHWC/HWIO/NHWC", rhs_dilation=(2, 1), lhs_dilation=(1, 2)),
+    "dilated": convolution(
+        "NHWC/HWIO/NHWC", rhs_dilation=(2, 1), lhs_dilation=(1, 2), padding=((0, 1), (2, 1))
+    ),
     "grouped": convolution("NHWC/HWIO/NHWC", feature_group_count=3),
     "gradient": Operation(
         jax.grad(

@@ -168,17 +168,17 @@ def test_keyword_order_does_not_matter(jit: Any) -> Any:
     return f(b=1, a=2), f(a=2, b=1), list(f(z=0, c=1)), len(count)
 
 
-@differential
+@differential(raises=True)
 def test_missing_argument(jit: Any) -> Any:
     return jit(scaled)()
 
 
-@differential
+@differential(raises=True)
 def test_unknown_keyword_argument(jit: Any) -> Any:
     return jit(lambda x: x)(X, y=1)
 
 
-@differential
+@differential(raises=True)
 def test_not_callable(jit: Any) -> Any:
     return jit(3)
 
@@ -189,7 +189,7 @@ def test_unknown_option(jit: Any) -> Any:
         jit(scaled, no_such_option=1)
 
 
-@differential
+@differential(raises=True)
 def test_generator_function(jit: Any) -> Any:
     return jit(lambda x: (y for y in x))(X)
 

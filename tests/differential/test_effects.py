@@ -186,7 +186,7 @@ def test_checkify_outside(jit: Any) -> Any:
     return error.get(), result
 
 
-@differential
+@differential(raises=True)
 def test_checkify_not_discharged(jit: Any) -> Any:
     def f(x: Any) -> Any:
         checkify.check(x[0] > 0, "positive")
@@ -247,7 +247,7 @@ def test_two_refs_written_in_turns(jit: Any) -> Any:
     return a[...], b[...]
 
 
-@differential
+@differential(raises=True)
 def test_one_ref_twice_is_refused(jit: Any) -> Any:
     ref = new_ref(X)
     return jit(lambda a, b: a[...] + b[...])(ref, ref)

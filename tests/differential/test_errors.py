@@ -106,7 +106,7 @@ TRACE_ERRORS = {
 
 @pytest.mark.parametrize("name", TRACE_ERRORS)
 def test_while_tracing(name: str) -> None:
-    assert_same(lambda jit: jit(TRACE_ERRORS[name])(X))
+    assert_same(lambda jit: jit(TRACE_ERRORS[name])(X), raises=True)
 
 
 @pytest.mark.parametrize("name", ["own_class", "bool", "shapes", "inner_scan", "base_exception"])
@@ -118,12 +118,12 @@ def test_while_tracing_in_another_way(name: str, way: str) -> None:
             return getattr(f, way)(X)
         return getattr(jax, way)(f)(X[None])
 
-    assert_same(program)
+    assert_same(program, raises=True)
 
 
 @pytest.mark.parametrize("name", ["own_class", "bool", "shapes"])
 def test_in_a_function_of_ours_in_another(name: str) -> None:
-    assert_same(lambda jit: jit(lambda x: jit(TRACE_ERRORS[name])(x))(X))
+    assert_same(lambda jit: jit(lambda x: jit(TRACE_ERRORS[name])(x))(X), raises=True)
 
 
 def test_the_last_line_is_the_users() -> None:
@@ -173,7 +173,7 @@ def test_error_in_a_callback(jit: Any) -> Any:
     return type(caught.value)
 
 
-@differential
+@differential(raises=True)
 def test_debug_nans(jit: Any) -> Any:
     with jax.debug_nans(True):
         return jit(lambda x: jnp.log(x) * 2)(-X - 1)
@@ -185,7 +185,7 @@ def test_debug_nans_without_a_nan(jit: Any) -> Any:
         return jit(lambda x: jnp.log(x) * 2)(X + 1)
 
 
-@differential
+@differential(raises=True)
 def test_debug_infs(jit: Any) -> Any:
     with jax.debug_infs(True):
         return jit(lambda x: 1 / x)(X)
@@ -198,14 +198,14 @@ def test_disable_jit(jit: Any) -> Any:
     @functools.partial(jit, static_argnums=1)
     def f(x: Any, n: int) -> Any:
         calls.append(1)
-        return python_if(x) * n + float(x[0])
+        return python_if(x) * n
 
     with jax.disable_jit():
         results = f(X, 2), f(X, 2), jax.grad(lambda x: f(x, 3)[1])(X)
     return results, len(calls)
 
 
-@differential
+@differential(raises=True)
 def test_leaked_tracer(jit: Any) -> Any:
     kept = []
     jit(lambda x: kept.append(x))(X)
@@ -225,7 +225,7 @@ def test_checking_leaks_finds_a_leak(jit: Any) -> Any:
         jit(lambda x: kept.append(x))(X)
 
 
-@differential
+@differential(raises=True)
 def test_transfer_guard(jit: Any) -> Any:
     f = jit(lambda x: x + 1)
     f(X)
@@ -233,34 +233,35 @@ def test_transfer_guard(jit: Any) -> Any:
         return f(np.arange(4.0, dtype=np.float32))
 
 
-@differential
+@differential(raises=True)
 def test_numpy_dtype_promotion_strict(jit: Any) -> Any:
     with jax.numpy_dtype_promotion("strict"):
         return jit(lambda x: x + jnp.arange(4))(X)
 
 
-@differential
+@differential(raises=True)
 def test_rank_promotion_raise(jit: Any) -> Any:
     with jax.numpy_rank_promotion("raise"):
         return jit(lambda x: x + jnp.ones((4, 4)))(X)
 
 
-@differential
+@differential(raises=True)
 def test_overflowing_python_int(jit: Any) -> Any:
     return jit(lambda x: x)(2**40)
 
 
-@differential
+@differential(raises=True)
 def test_no_execution(jit: Any) -> Any:
     with jax.no_execution():
         return jit(lambda x: x)(X)
 
 
-@differential
+@differential(raises=True)
 def test_no_tracing(jit: Any) -> Any:
     if not hasattr(jax, "no_tracing"):
         pytest.skip("this jax has no public no_tracing")
     f = jit(lambda x: x)
     f(X)
     with jax.no_tracing():
-        return f(X), f(X[:2])
+        f(X)
+        return f(np.ones(2))

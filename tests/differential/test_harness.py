@@ -53,8 +53,24 @@ DIFFERENCES = {
 
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_a_difference_is_found(name: str) -> None:
+    raises = name.startswith(("error", "not_raised"))
     with pytest.raises(AssertionError):
-        assert_same(otherwise(*DIFFERENCES[name]))
+        assert_same(otherwise(*DIFFERENCES[name]), raises=raises)
+
+
+@differential(raises=True)
+def test_equal_errors_are_equal(jit: Any) -> Any:
+    raise ValueError(str(jit is None))
+
+
+def test_an_error_that_was_not_announced_fails() -> None:
+    with pytest.raises(ValueError, match="both"):
+        assert_same(lambda jit: failing(ValueError("both"))())
+
+
+def test_an_announced_error_that_does_not_come_fails() -> None:
+    with pytest.raises(AssertionError):
+        assert_same(lambda jit: 1, raises=True)
 
 
 @differential

@@ -59,22 +59,22 @@ def test_static_equality_decides_on_a_retrace(jit: Any) -> Any:
     return count
 
 
-@differential
+@differential(raises=True)
 def test_static_not_hashable(jit: Any) -> Any:
     return jit(lambda x, n: x, static_argnums=1)(X, [1])
 
 
-@differential
+@differential(raises=True)
 def test_static_argnums_out_of_range(jit: Any) -> Any:
     return jit(lambda x: x, static_argnums=3)(X)
 
 
-@differential
+@differential(raises=True)
 def test_static_argnames_unknown(jit: Any) -> Any:
     return jit(lambda x: x, static_argnames="y")(X)
 
 
-@differential
+@differential(raises=True)
 def test_static_array_like(jit: Any) -> Any:
     return jit(lambda x, n: x, static_argnums=1)(X, np.ones(2))
 
@@ -103,21 +103,21 @@ def test_donate_pytree(jit: Any) -> Any:
     return result, [leaf.is_deleted() for leaf in jax.tree.leaves(tree)]
 
 
-@differential
+@differential(raises=True)
 def test_donated_and_used_again(jit: Any) -> Any:
     a = fresh()
     jit(lambda a: a + 1, donate_argnums=0)(a)
     return a + 1
 
 
-@differential
+@differential(raises=True)
 def test_donated_and_passed_again(jit: Any) -> Any:
     a, f = fresh(), jit(lambda a: a + 1, donate_argnums=0)
     f(a)
     return f(a)
 
 
-@differential
+@differential(raises=True)
 def test_donated_twice_in_one_call(jit: Any) -> Any:
     a = fresh()
     return jit(lambda a, b: (a + 1, b + 2), donate_argnums=(0, 1))(a, a)
@@ -141,7 +141,7 @@ def test_donated_and_returned(jit: Any) -> Any:
     return jit(lambda a: a, donate_argnums=0)(a), a.is_deleted()
 
 
-@differential
+@differential(raises=True)
 def test_donated_and_static(jit: Any) -> Any:
     return jit(lambda a, n: a, static_argnums=1, donate_argnums=1)(X, 1)
 
@@ -203,7 +203,7 @@ def test_backend(jit: Any) -> Any:
     return jit(lambda x: x + 1, backend="cpu")(X)
 
 
-@differential
+@differential(raises=True)
 def test_device_and_backend(jit: Any) -> Any:
     return jit(lambda x: x, device=jax.devices()[0], backend="cpu")(X)
 
@@ -229,13 +229,13 @@ def test_shardings_of_one_device(jit: Any) -> Any:
     )
 
 
-@differential
+@differential(raises=True)
 def test_shardings_of_wrong_structure(jit: Any) -> Any:
     there = jax.sharding.SingleDeviceSharding(jax.devices()[2])
     return jit(lambda x: x + 1, out_shardings=(there, there))(X)
 
 
-@differential
+@differential(raises=True)
 def test_in_shardings_with_keyword_arguments(jit: Any) -> Any:
     there = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     return jit(lambda x: x + 1, in_shardings=there)(x=X)

@@ -50,17 +50,17 @@ def test_in_and_out_shardings(name: str) -> None:
     assert_same(program)
 
 
-@differential
+@differential(raises=True)
 def test_in_shardings_that_disagree_with_the_argument(jit: Any) -> Any:
     return jit(lambda a: a, in_shardings=spread("x"))(placed("y"))
 
 
-@differential
+@differential(raises=True)
 def test_out_shardings_that_do_not_divide(jit: Any) -> Any:
     return jit(lambda a: a[:3], out_shardings=spread("x"))(A)
 
 
-@differential
+@differential(raises=True)
 def test_devices_that_disagree(jit: Any) -> Any:
     one, two = (jax.device_put(A, jax.devices()[i]) for i in (1, 2))
     return jit(lambda a, b: a + b)(one, two)
@@ -198,7 +198,7 @@ def test_explicit_axes_under_grad_and_scan(jit: Any) -> Any:
         return f(a), jax.grad(f)(a)
 
 
-@differential
+@differential(raises=True)
 def test_explicit_axes_that_disagree(jit: Any) -> Any:
     with jax.set_mesh(explicit_mesh()):
         a, b = jax.device_put(A, P("x", None)), jax.device_put(A, P("y", None))

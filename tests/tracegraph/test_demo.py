@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from compiler.ir.errors import TracegraphError
 from compiler.ir.parser import parse_graph
 from tracegraph.cli import main
 from tracegraph.demo import report, training
@@ -31,23 +30,27 @@ def whole(folder):
     return demo("--output", str(folder))
 
 
+@pytest.mark.slow
 def test_it_learns(whole):
     assert whole.exit_code == 0, whole.stderr
     (score,) = re.findall(r"test accuracy (\d+\.\d\d)% on 360 held-out digits", whole.stdout)
     assert float(score) >= 97.5
 
 
+@pytest.mark.slow
 def test_it_shows_progress_in_lines_where_there_is_no_terminal(whole):
     epochs = re.findall(r"^epoch (\d+)/25, loss \d\.\d{4}$", whole.stdout, re.MULTILINE)
     assert epochs == ["5", "10", "15", "20", "25"]
     assert "\x1b" not in whole.stdout
 
 
+@pytest.mark.slow
 def test_it_shows_the_passes_of_the_step(whole):
     table = whole.stdout.partition("passes of the train step")[2].partition("└")[0]
     assert re.search(r"│ 1 inline +│ +\d+ │ +\d+ │ +\d+ │", table)
 
 
+@pytest.mark.slow
 def test_it_shows_the_loss_before_and_after(whole, folder):
     for heading in ("before", "after"):
         section = whole.stdout.partition(f"the loss function {heading} the passes\n")[2]
@@ -58,6 +61,7 @@ def test_it_shows_the_loss_before_and_after(whole, folder):
     assert f"the whole is in {folder}" in whole.stdout
 
 
+@pytest.mark.slow
 def test_it_compares_the_speed(whole):
     line = re.search(
         r"^tracegraph (\d+\.\d\d) ms, jax.jit (\d+\.\d\d) ms, ratio (\d+\.\d\d)$",
@@ -69,6 +73,7 @@ def test_it_compares_the_speed(whole):
     assert ratio == pytest.approx(theirs / ours, abs=0.05)
 
 
+@pytest.mark.slow
 def test_it_says_where_the_dump_lies(whole, folder):
     assert whole.stdout.splitlines()[-1] == f"the dump is in {folder}"
     assert sorted(path.name.partition("_")[2] for path in folder.iterdir()) == [
@@ -78,6 +83,7 @@ def test_it_says_where_the_dump_lies(whole, folder):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("whole")
 def test_the_graphs_point_at_the_demos_own_lines(folder):
     (captured,) = folder.glob("*_loss/000_captured.tg")
@@ -87,6 +93,7 @@ def test_the_graphs_point_at_the_demos_own_lines(folder):
     assert all("demo" in place.frame.file for place in locations)
 
 
+@pytest.mark.slow
 def test_too_few_epochs_are_told_and_exit_1(tmp_path):
     result = demo("--epochs", "1", "--output", str(tmp_path / "dump"))
     assert result.exit_code == 1
@@ -136,9 +143,3 @@ def test_a_bar_on_a_terminal(capsys):
         epoch_done(0.5)
         epoch_done(0.25)
     assert "loss 0.2500" in capsys.readouterr().out
-
-
-def test_tracegraph_error_is_what_the_loader_raises(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(TracegraphError):
-        training.load_digits(0)

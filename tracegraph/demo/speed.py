@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from tracegraph.demo.training import Split, TrainStep
 
 WARM_UP: Final = 10
-ROUNDS: Final = 150
+ROUNDS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ __all__ = [
     "traced_arguments",
     "traced_consts",
     "uncached",
+    "unify_params",
     "unspecified",
     "user_frames",
     "with_name_stack",

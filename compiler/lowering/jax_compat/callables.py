@@ -120,6 +120,9 @@ def hide_frames(path: str) -> None:
     traceback_util.register_exclusion(path)
 
 
+hide_frames(__file__)
+
+
 def function_name(jitted: JitFunction) -> str:
     """The name that jit gave the function, which names its executable too."""
     return str(jitted.__getstate__()["function_name"])

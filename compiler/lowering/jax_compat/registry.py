@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -25,16 +26,18 @@ _CLASSES: tuple[type, ...] = (
 )
 
 
+def _held_by_jax() -> Iterator[Any]:
+    """Every primitive that a loaded module of JAX holds; that is all of JAX's own."""
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith("jax."):
+            for value in tuple(vars(module).values()):
+                if isinstance(value, core.Primitive):
+                    yield value
+
+
 @cache
 def _primitives() -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, module in tuple(sys.modules.items()):
-        if not name.startswith("jax."):
-            continue
-        for value in tuple(vars(module).values()):
-            if isinstance(value, core.Primitive):
-                found.setdefault(value.name, value)
-    return found
+    return {primitive.name: primitive for primitive in _held_by_jax()}
 
 
 def primitive_by_name(name: str) -> Any:
@@ -45,9 +48,9 @@ def primitive_by_name(name: str) -> Any:
 @cache
 def is_builtin(primitive: Any) -> bool:
     """Whether the primitive is JAX's own and not another library's of the same name."""
-    module = str(getattr(type(primitive), "__module__", ""))
-    own = _primitives().get(primitive.name)
-    return own is primitive or (own is not None and module.startswith("jax."))
+    if _primitives().get(primitive.name) is primitive:
+        return True
+    return any(own is primitive for own in _held_by_jax())  # of a module loaded since
 
 
 def class_by_name(name: str) -> type | None:

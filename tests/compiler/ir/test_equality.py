@@ -65,7 +65,7 @@ CHANGES = {
     "attribute names": (
         "mode =",
         "kind =",
-        "operation 0 (sub) of region body: the attribute names",
+        "operation 0 (sub) of region body: the attribute kind is None in the first and Mode.CLIP",
     ),
     "effects": ("Debug!", "Debug", "operation 1 (call) of region body: the effects: (Debug!)"),
     "region name": ("jaxpr", "body", "operation 1 (call) of region body: the region's name: jaxpr"),

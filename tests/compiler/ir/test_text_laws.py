@@ -155,7 +155,7 @@ def test_another_process_prints_the_same(seed: str) -> None:
         "from compiler.ir import Effect, build_graph, finish_graph, print_graph\n"
         "graph, builder = build_graph('f', ())\n"
         "effects = frozenset(Effect(kind, flag) for kind in 'abcdef' for flag in (True, False))\n"
-        "builder.op('op', (), (), dict.fromkeys({'x', 'y', 'z', 'w'}), effects=effects)\n"
+        "builder.op('op', (), (), dict.fromkeys({'x', 'y', 'z', 'w'}, 1), effects=effects)\n"
         "print(print_graph(finish_graph(graph, ())), end='')\n"
     )
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
@@ -163,6 +163,6 @@ def test_another_process_prints_the_same(seed: str) -> None:
         [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
     )
     effects = ", ".join(f"{kind}{mark}" for kind in "abcdef" for mark in ("", "!"))
-    attributes = "{w = None, x = None, y = None, z = None}"
+    attributes = "{w = 1, x = 1, y = 1, z = 1}"
     head = "tracegraph.ir 1\ngraph @f() -> () {\n"
     assert done.stdout == f"{head}  op {attributes} !({effects}) : ()\n  return\n}}\n"

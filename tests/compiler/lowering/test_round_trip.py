@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import jaxpr_as_fun
 
 from compiler.ir.walk import clone
 from compiler.lowering import jax_compat
@@ -50,8 +52,8 @@ def test_it_evaluates_the_same(name: str) -> None:
     function, arguments = OPERATIONS[name]
     jaxpr = jax.make_jaxpr(function)(*arguments)
     leaves = jax.tree.leaves(arguments)
-    expected = jax.core.jaxpr_as_fun(jaxpr)(*leaves)
-    assert_same_value(expected, jax.core.jaxpr_as_fun(there_and_back(jaxpr))(*leaves))
+    expected = jaxpr_as_fun(jaxpr)(*leaves)
+    assert_same_value(expected, jaxpr_as_fun(there_and_back(jaxpr))(*leaves))
 
 
 def count_primitives(jaxpr: Any) -> dict[str, int]:
@@ -110,7 +112,8 @@ REGIONS = {
     "scan": (lambda x: lax.scan(lambda c, y: (c + y, y), 0.0, x), "scan", ["jaxpr"]),
     "jit": (lambda x: jax.jit(jnp.sin)(x), "jit|pjit", ["jaxpr"]),
     "checkpoint": (lambda x: jax.checkpoint(jnp.sin)(x), "checkpoint|remat.*", ["jaxpr"]),
-    "custom_jvp": (lambda x: jax.nn.relu(x), "jit|pjit|custom_jvp_call", ["jaxpr"]),
+    "custom_jvp": (jax.custom_jvp(jnp.sin), "custom_jvp_call", ["call_jaxpr"]),
+    "custom_vjp": (jax.custom_vjp(jnp.sin), "custom_vjp_call.*", ["call_jaxpr"]),
 }
 
 
@@ -124,6 +127,11 @@ def test_regions_are_named_after_parameters(name: str) -> None:
     assert not set(op.attributes) & {region.partition("[")[0] for region in regions}
     for region in op.regions:
         assert region.terminator.name == "yield"
+
+
+custom = REGIONS["custom_jvp"][0], REGIONS["custom_vjp"][0]
+custom[0].defjvp(lambda primals, tangents: (jnp.sin(*primals), tangents[0]))
+custom[1].defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (ct * x,))
 
 
 def test_effects_come_back_bound_to_their_operand() -> None:
@@ -151,7 +159,7 @@ def test_ordered_effects_are_ordered() -> None:
 
 def test_settings_of_an_equation_come_back() -> None:
     def f(x: Any) -> Any:
-        with jax.numpy_dtype_promotion("strict"), jax.experimental.xla_metadata.set_xla_metadata(a=1):
+        with jax.numpy_dtype_promotion("strict"), set_xla_metadata(a=1):
             return jnp.sin(x) + jnp.cos(x)
 
     jaxpr = jax.make_jaxpr(f)(X)

@@ -27,7 +27,6 @@ F32 = ArrayType((4,), np.dtype(np.float32))
 LEFT_UNKNOWN = {
     "dce_sink": "exists only in order not to be removed",
     "stage": "a marker of JAX's own staging; holds a program that the IR does not look into",
-    "stop_gradient": "an old name that no program contains",
 }
 
 

@@ -71,6 +71,10 @@ def test_moves_of_small_arrays(shape):
     check_arrays(lambda x: lax.concatenate([x, x], 0), x)
 
 
+def test_stop_gradient_is_an_identity():
+    check_arrays(lax.stop_gradient, edges("float32"))
+
+
 def test_scalars():
     check_arrays(
         lambda x: (lax.broadcast_in_dim(x, (2, 3), ()), lax.reshape(x, (1,))), np.float32(3)

@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, streams, no escape codes, a closed pipe."""
+"""The command as a process: exit codes, streams, no escape codes."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_results_times_and_table(cli):
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[:2] == [
-        "['s']: f32[] = 32.0",
+        "['s']: f32[] = 32.",
         "['y']: f32[8,2] min 0, mean 0, max 0",
     ]
     assert TIMES.fullmatch(lines[2])

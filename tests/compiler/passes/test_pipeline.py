@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compiler.ir import TracegraphError
+from compiler.passes.canonicalize import Canonicalize
+from compiler.passes.cse import CommonSubexpressionElimination
+from compiler.passes.dce import DeadCodeElimination
+from compiler.passes.fold_constants import FoldConstants
+from compiler.passes.fuse import Fuse
+from compiler.passes.inline import InlineCalls
+from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, Repeat, parse_pipeline
+
+PASSES = st.one_of(
+    st.sampled_from([Canonicalize(), CommonSubexpressionElimination(), DeadCodeElimination()]),
+    st.builds(FoldConstants, st.integers(-5, 10**6)),
+    st.builds(InlineCalls, st.booleans(), st.integers(0, 100)),
+    st.builds(Fuse, st.integers(0, 100)),
+)
+PIPELINES = st.recursive(
+    st.builds(Pipeline, st.lists(PASSES, min_size=1, max_size=4).map(tuple)),
+    lambda body: st.builds(
+        Pipeline,
+        st.lists(PASSES | st.builds(Repeat, body, st.integers(1, 9)), min_size=1).map(tuple),
+    ),
+    max_leaves=5,
+)
+
+
+@given(PIPELINES)
+def test_the_text_says_everything(pipeline: Pipeline) -> None:
+    assert parse_pipeline(str(pipeline)) == pipeline
+
+
+def test_the_default_is_canonical_text() -> None:
+    assert str(parse_pipeline(DEFAULT_PIPELINE)) == DEFAULT_PIPELINE
+
+
+def test_the_empty_pipeline() -> None:
+    assert parse_pipeline(" ") == Pipeline()
+    assert str(Pipeline()) == ""
+
+
+def test_only_options_off_their_defaults_are_written() -> None:
+    text = "inline{derivatives=false},fold-constants{max_elements=8},fold-constants"
+    assert str(parse_pipeline(text)) == text
+    assert str(parse_pipeline("fold-constants{max_elements=64}")) == "fold-constants"
+
+
+def test_spaces_do_not_matter() -> None:
+    spaced = " cse , repeat { max = 2 } ( dce , canonicalize ) "
+    assert str(parse_pipeline(spaced)) == "cse,repeat{max=2}(dce,canonicalize)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("csee", "there is no pass named csee"),
+        ("csee", "did you mean cse"),
+        ("cse,folds", "expected: inline, canonicalize, fold-constants, cse, dce, fuse, repeat"),
+        ("fold-constants{max_element=3}", "did you mean max_elements"),
+        ("cse{a=1}", "no options"),
+        ("fold-constants{max_elements=true}", "a whole number"),
+        ("inline{derivatives=3}", "true or false"),
+        ("cse,", "the name of a pass"),
+        ("cse dce", "a comma or the end"),
+        ("repeat(cse", "the end of the text"),
+        ("repeat{max=0}(cse)", "N at least 1"),
+        ("repeat{min=1}(cse)", "N at least 1"),
+        ("repeat", "'('"),
+        ("cse{", "the name of an option"),
+        ("inline{max_ops}", "'='"),
+        ("cse;dce", "';'"),
+        ("repeat(" * 20 + "cse" + ")" * 20, "at most 16 levels"),
+    ],
+)
+def test_errors(text: str, message: str) -> None:
+    with pytest.raises(TracegraphError) as caught:
+        parse_pipeline(text)
+    assert message in str(caught.value)
+
+
+def test_the_place_is_marked() -> None:
+    with pytest.raises(TracegraphError) as caught:
+        parse_pipeline("cse,csee,dce")
+    *_, text, caret = caught.value.where.split("\n")
+    assert text == "cse,csee,dce"
+    assert caret == "    ^"
+    lines = str(caught.value).split("\n")
+    (marked,) = [i for i, line in enumerate(lines) if line.strip() == "^"]
+    assert lines[marked - 1][lines[marked].index("^") :] == "csee,dce"
