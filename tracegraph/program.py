@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jax
 
+import compiler
+import tracegraph
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering.export_jax import export_jaxpr
@@ -20,6 +24,10 @@ from compiler.passes.instruments import Instrument, Reproducer, Snapshots, Verif
 from compiler.passes.manager import PassManager, PassRun, Result
 from compiler.passes.pipeline import Pipeline
 from tracegraph import config
+
+_OWN_FOLDERS: Final = tuple(
+    str(Path(str(module.__file__)).parent) + os.sep for module in (jax, compiler, tracegraph)
+)
 
 
 class OptimizationWarning(UserWarning):
@@ -74,7 +82,7 @@ class Program:
         imported = time.perf_counter()
         result = self._run(Reproducer(config.dump_directory()))
         for failure in result.failures:
-            warn_failed(f"pass {failure.name} failed", failure.error, failure.reproducer)
+            warn_failed(f"the pass {failure.name}", failure.error, failure.reproducer)
         optimized = time.perf_counter()
         self.optimized: Graph = result.graph
         self.runs: Sequence[PassRun] = result.runs
@@ -97,14 +105,28 @@ class Program:
 
 
 def warn_failed(what: str, error: BaseException, reproducer: object = None) -> None:
-    """One warning for an optimisation that failed and was left out."""
-    kept = f" To see it again: tracegraph opt {reproducer}" if reproducer else ""
+    """One warning, at the user's own line, for something that failed and was left out.
+
+    Args:
+        what: what was tried, such as ``the pass cse``.
+        error: what it raised.
+        reproducer: a file that shows it again, if there is one.
+    """
+    again = f" To see it again: tracegraph opt {reproducer}" if reproducer else ""
     warnings.warn(
-        f"{what} and was left out; the result is right, but not optimised as far as it could be. "
-        f"{type(error).__name__}: {error}{kept}",
+        f"{what} failed and was left out; the result is right, but not optimised as far as it "
+        f"could be. The reason: {type(error).__name__}: {error}.{again}",
         OptimizationWarning,
-        stacklevel=2,
+        stacklevel=_user_level(),
     )
+
+
+def _user_level() -> int:
+    """How many frames above ``warn_failed`` the first one outside JAX and tracegraph is."""
+    level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN_FOLDERS):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _donated(traced: Any) -> Sequence[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from tracegraph.dump import dump_once
@@ -32,12 +33,14 @@ class Trace:
         """All that is known of this signature.
 
         Raises:
-            ValueError: the function could not be captured; the warning at the call said why.
+            TracegraphError: the function could not be captured; the warning at the call said why.
         """
         if self._program is None:
-            raise ValueError(
-                f"{self._traced.fun_name} has no graph: it uses what a graph cannot hold, "
-                "and runs as plain jax.jit would run it"
+            raise TracegraphError(
+                f"{self._traced.fun_name} has no graph and runs as plain jax.jit would run it",
+                expected="a function whose trace a graph can hold",
+                found="one that uses JAX's high-level types, or whose import failed",
+                hint="see the warning that the first call gave",
             )
         return self._program
 

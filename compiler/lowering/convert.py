@@ -33,10 +33,8 @@ def to_attribute(value: Any) -> Attribute:
         return value
     if isinstance(value, np.dtype) or jax_compat.is_extended_dtype(value):
         return to_dtype(value)
-    if isinstance(value, (np.int64, np.bool_)):
-        return cast(
-            int, value.item()
-        )  # sizes and axes that numpy computed; other widths mean themselves
+    if type(value) in (np.int64, np.bool_):
+        return value.item()  # a size or an axis that numpy computed; other widths mean themselves
     if isinstance(value, type):
         return np.dtype(cast(Any, value)) if issubclass(value, np.generic) else _opaque(value)
     if isinstance(value, tuple):
