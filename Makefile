@@ -38,7 +38,7 @@ notebooks: .venv/.installed ## Execute the notebooks
 	.venv/bin/python -m pytest tests/notebooks $(PYTEST_ARGS)
 
 bench: .venv/.installed ## Run the benchmarks
-	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks --keep
 
 test-colab: ## Run the tests on Colab's versions (Python 3.13, jax 0.7.2), if there is a Python 3.13
 	@$(call test-on,3.13,.venv-colab)

@@ -116,6 +116,7 @@ class _Specializer(Generic[P, R]):
         self.plain: Any = jax.jit(fun, **options)
         self._programs: weakref.WeakKeyDictionary[Any, Program | None] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
+        self._effects = False
         self._full: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -152,7 +153,9 @@ class _Specializer(Generic[P, R]):
             program = self.program(traced)
             leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
             flat = [*jax_compat.traced_consts(traced), *leaves]
-            jaxpr = traced.jaxpr if program is None else program.jaxpr
+            jaxpr = jax_compat.low_jaxpr(traced) if program is None else program.jaxpr
+            if jaxpr is None:
+                return self.fun(*args, **kwargs)  # it takes or returns JAX's high-level types
             results = jax_compat.splice(jaxpr, flat)
             return jax.tree.unflatten(jax.tree.structure(traced.out_info), results)
 
@@ -169,10 +172,10 @@ class _Specializer(Generic[P, R]):
             return self._programs[traced.jaxpr]
 
     def _make_program(self, traced: Any) -> Program | None:
-        if jax_compat.is_high(traced.jaxpr):
-            return None
+        self._effects = self._effects or bool(traced.jaxpr.effects)
         try:
-            return Program(traced, self.pipeline)
+            jaxpr = jax_compat.low_jaxpr(traced)
+            return None if jaxpr is None else Program(traced, jaxpr, self.pipeline)
         except Exception as error:  # an optimisation must never break the user's call
             warn_failed(f"optimising {traced.fun_name}", error)
             return None
@@ -182,6 +185,11 @@ class _Specializer(Generic[P, R]):
             return jax_compat.uncached(self.plain(*args, **kwargs))
         if config.dump_directory() is not None:
             self.trace(*args, **kwargs).lower()
+        elif not self._effects:
+            # Traced out here, an error of the user's function or of an option is jit's own, with
+            # the user's line; the body finds the trace in jit's cache. With effects every call is
+            # a miss, and the trace is long there.
+            jax_compat.method(self.plain, "trace")(*args, **kwargs)
         return compile(*args, **kwargs)
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:

@@ -61,6 +61,7 @@ class Program:
 
     Args:
         traced: the plain function's trace, as ``jax.jit(f).trace`` gives it.
+        jaxpr: its closed jaxpr, without high-level primitives.
         pipeline: the passes to run.
 
     Attributes:
@@ -72,12 +73,12 @@ class Program:
         dumped: the folder it was dumped to, if it was.
     """
 
-    def __init__(self, traced: Any, pipeline: Pipeline) -> None:
+    def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self.dumped: Path | None = None
         start = time.perf_counter()
         self.captured: Graph = import_jaxpr(
-            traced.jaxpr, name=traced.fun_name, donated=_donated(traced)
+            jaxpr, name=traced.fun_name, donated=_donated(traced)
         ).freeze()
         imported = time.perf_counter()
         result = self._run(Reproducer(config.dump_directory()))
@@ -86,7 +87,7 @@ class Program:
         optimized = time.perf_counter()
         self.optimized: Graph = result.graph
         self.runs: Sequence[PassRun] = result.runs
-        self.jaxpr: Any = _checked(export_jaxpr(self.optimized), traced.jaxpr)
+        self.jaxpr: Any = _checked(export_jaxpr(self.optimized), jaxpr)
         done = time.perf_counter()
         self.times = Times(
             (imported - start) * 1e3, (optimized - imported) * 1e3, (done - optimized) * 1e3

@@ -1,8 +1,8 @@
-"""The differential harness: one program, run once with ``jax.jit`` and once with ``tracegraph.function``.
+"""The differential harness: one program, run with ``jax.jit`` and with ``tracegraph.function``.
 
-A program is a function of the decorator. Whatever it returns, raises, prints or warns of must be the
-same under both: structure, values to the bit, element types, weak types, shardings, committed or not,
-error types, messages and the user's own lines in the traceback.
+A program is a function of the decorator. Whatever it returns, raises, prints or warns of must be
+the same under both: structure, values to the bit, element types, weak types, shardings, committed
+or not, error types, messages and the user's own lines in the traceback.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ class Outcome:
     warned: frozenset[tuple[type, str]]
 
 
-def differential(
-    program: Program | None = None, *, raises: bool = False, ulps: int = 0
-) -> Any:
+def differential(program: Program | None = None, *, raises: bool = False, ulps: int = 0) -> Any:
     """Makes a test of a program: it must do the same under both decorators.
 
     Args:
@@ -72,12 +70,12 @@ def assert_same(program: Program, *, raises: bool = False, ulps: int = 0) -> Non
     Raises:
         AssertionError: it does not, or it raises under jit and ``raises`` is false, or the reverse.
     """
-    expected = observe(program, jax.jit)
+    # From one line, because JAX quotes the callers of a function in some messages.
+    expected, found = [observe(program, decorator) for decorator in (jax.jit, tg.function)]
     skip = isinstance(expected.error, pytest.skip.Exception)
     if expected.error is not None and (skip or not raises):
         raise expected.error
     assert raises is (expected.error is not None), "jit raises nothing"
-    found = observe(program, tg.function)
     assert_same_error(expected.error, found.error)
     assert found.printed == expected.printed
     assert found.warned == expected.warned
@@ -93,7 +91,7 @@ def observe(program: Program, decorator: Any) -> Outcome:
         warnings.simplefilter("always")
         try:
             value = jax.block_until_ready(program(decorator))
-        except BaseException as raised:  # noqa: BLE001 what is raised is what is compared
+        except BaseException as raised:
             error = raised
         with contextlib.suppress(Exception):  # a failed callback fails again here
             jax.effects_barrier()

@@ -6,6 +6,7 @@ The same table is run through the decorator and through import and export.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -33,20 +34,19 @@ class Operation(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+def _each(name: str, *cases: Any) -> list[Any]:
+    function = getattr(lax, name)
+    return [function(*case) if isinstance(case, tuple) else function(case) for case in cases]
+
+
 def unary(names: str, *arguments: Any) -> dict[str, Operation]:
     """Functions of jax.lax by name, each on every argument."""
-    return {
-        name: Operation(lambda *xs, f=getattr(lax, name): [f(x) for x in xs], arguments)
-        for name in names.split()
-    }
+    return {name: Operation(partial(_each, name), arguments) for name in names.split()}
 
 
 def binary(names: str, *pairs: tuple[Any, Any]) -> dict[str, Operation]:
     """Functions of jax.lax by name, each on every pair."""
-    return {
-        name: Operation(lambda *ps, f=getattr(lax, name): [f(*p) for p in ps], pairs)
-        for name in names.split()
-    }
+    return {name: Operation(partial(_each, name), pairs) for name in names.split()}
 
 
 def numpy_like(**functions: tuple[Any, ...]) -> dict[str, Operation]:
@@ -113,7 +113,10 @@ REDUCTIONS = numpy_like(
     extremes_of_nan=(lambda x: (x.max(), x.argmax(), jnp.nanmax(x), jnp.nansum(x)), ODD),
     logic=(lambda x: (x.any(), x.all(), jnp.count_nonzero(x)), B4),
     bits=(lambda x: lax.reduce(x, np.uint32(0), lax.bitwise_or, (0,)), U4),
-    general=(lambda x: lax.reduce((x, x), (0.0, 1.0), lambda a, b: (a[0] + b[0], a[1] * b[1]), (0,)), X),
+    general=(
+        lambda x: lax.reduce((x, x), (0.0, 1.0), lambda a, b: (a[0] + b[0], a[1] * b[1]), (0,)),
+        X,
+    ),
     cumulative=(lambda x: [f(x, 1) for f in (lax.cumsum, lax.cumprod, lax.cummax, lax.cummin)], M),
     cumulative_reverse=(lambda x: (lax.cumsum(x, reverse=True), lax.cumlogsumexp(x)), X),
     associative_scan=(lambda x: lax.associative_scan(lambda a, b: a * b + b, x), X),
@@ -146,16 +149,12 @@ INDEXING = numpy_like(
     dynamic_update=(lambda x, i: lax.dynamic_update_slice(x, x[:1, :2] * 9, (i, i)), M, 2),
     fancy=(lambda x, i: (x[i], x[:, i], x[i, i], x[i[:, None], i]), M, jnp.array([2, 0, -1])),
     take=(
-        lambda x, i: [
-            jnp.take(x, i, axis=0, mode=m) for m in ("clip", "wrap", "fill")
-        ],
+        lambda x, i: [jnp.take(x, i, axis=0, mode=m) for m in ("clip", "wrap", "fill")],
         M,
         jnp.array([5, -1, 1]),
     ),
     gather_modes=(
-        lambda x, i: [
-            x.at[i].get(mode=m) for m in ("clip", "fill", "promise_in_bounds", "drop")
-        ],
+        lambda x, i: [x.at[i].get(mode=m) for m in ("clip", "fill", "promise_in_bounds", "drop")],
         X,
         jnp.array([0, 3, 1]),
     ),
@@ -192,7 +191,10 @@ DOTS = numpy_like(
     einsum=(lambda a: (jnp.einsum("ij->ji", a), jnp.einsum("ij,ik,i->jk", a, a, a[:, 0])), M),
     tensordot=(lambda a: jnp.tensordot(a, a, ((0, 1), (0, 1))), M),
     integers=(lambda a: a @ a, jnp.arange(9).reshape(3, 3)),
-    preferred=(lambda a: lax.dot(a, a, preferred_element_type=jnp.float32), jnp.ones((3, 3), "bfloat16")),
+    preferred=(
+        lambda a: lax.dot(a, a, preferred_element_type=jnp.float32),
+        jnp.ones((3, 3), "bfloat16"),
+    ),
     precision=(lambda a: jnp.dot(a, a.T, precision="highest"), M),
     algorithm=(lambda a: jnp.dot(a, a.T, precision=lax.DotAlgorithmPreset.F32_F32_F32), M),
     ragged=(lambda a, b: lax.ragged_dot(a, b, jnp.array([2, 1])), M, jnp.ones((2, 4, 2))),
@@ -239,169 +241,4 @@ CONVOLUTIONS = {
         lambda k: lax.conv_transpose(IMAGE, k, (2, 2), "SAME"), (jnp.ones((2, 2, 3, 2)),)
     ),
     "one_dimension": Operation(jnp.convolve, (X, P4)),
-}
-
-LINALG = numpy_like(
-    cholesky=(jnp.linalg.cholesky, SPD),
-    cholesky_update=(lambda a: lax.linalg.cholesky_update(a, a[0]), SPD),
-    qr=(jnp.linalg.qr, M.T),
-    svd=(lambda a: jnp.linalg.svd(a, full_matrices=False), M),
-    eigh=(jnp.linalg.eigh, SPD + jnp.diag(jnp.arange(3.0))),
-    eig=(jnp.linalg.eig, SPD + jnp.arange(3.0)),
-    schur=(jax.scipy.linalg.schur, SPD),
-    lu=(lambda a: (jax.scipy.linalg.lu(a), lax.linalg.lu(a)), SPD),
-    solve=(lambda a: (jnp.linalg.solve(a, a[0]), jnp.linalg.inv(a), jnp.linalg.det(a)), SPD),
-    triangular=(lambda a: jax.scipy.linalg.solve_triangular(a, a[0], lower=True), SPD),
-    tridiagonal=(lambda d: lax.linalg.tridiagonal_solve(d, d + 3, d, d[:, None]), P4),
-    least_squares=(lambda a: jnp.linalg.lstsq(a.T, a[0])[0], M),
-    expm=(jax.scipy.linalg.expm, SPD / 9),
-    gradients=(jax.grad(lambda a: jnp.linalg.cholesky(a).sum() + jnp.linalg.slogdet(a)[1]), SPD),
-    fft=(lambda x: (jnp.fft.fft(x), jnp.fft.irfft(jnp.fft.rfft(x)), jnp.fft.fft2(x[None])), X),
-)
-
-
-def fixed_point(x: Any) -> Any:
-    """A root found by steps, differentiated implicitly."""
-
-    def solve(f: Any, start: Any) -> Any:
-        return lax.fori_loop(0, 5, lambda _, y: y - f(y) / (2 * y), start)
-
-    return lax.custom_root(
-        lambda y: y**2 - x, jnp.float32(1), solve, lambda g, y: y / g(jnp.float32(1))
-    )
-
-
-CONTROL_FLOW = numpy_like(
-    cond=(lambda x: lax.cond(x[0] > 0, jnp.sin, lambda y: y * 2, x), X),
-    cond_false=(lambda x: lax.cond(x[1] > 0, lambda: x, lambda: -x), X),
-    cond_unused=(lambda x: lax.cond(x[1] > 0, lambda: (x, x * 2), lambda: (-x, x))[0], X),
-    switch=(lambda i, x: lax.switch(i, [jnp.sin, jnp.cos, lambda y: y], x), 1, X),
-    switch_outside=(lambda i, x: lax.switch(i, [jnp.sin, jnp.cos, lambda y: y], x), -5, X),
-    select_platform=(lambda x: lax.platform_dependent(x, cpu=jnp.sin, default=jnp.cos), X),
-    while_loop=(lambda x: lax.while_loop(lambda c: c[0] < 50, lambda c: (c[0] * 2, c[1] + x), (1, x)), X),
-    while_never=(lambda x: lax.while_loop(lambda c: c > 50, lambda c: c * 2, x), 3.0),
-    while_closure=(lambda x: lax.while_loop(lambda c: c < x.sum(), lambda c: c + x[2], 0.0), X),
-    fori_loop=(lambda x: lax.fori_loop(0, 5, lambda i, c: c + x[i % 4] * i, 0.0), X),
-    fori_dynamic=(lambda n, x: lax.fori_loop(0, n, lambda i, c: c * x, x), 3, X),
-    scan=(lambda x: lax.scan(lambda c, y: (c + y, c * y), 0.0, x), X),
-    scan_reverse=(lambda x: lax.scan(lambda c, y: (c + y, c * y), 0.0, x, reverse=True), X),
-    scan_unroll=(lambda x: lax.scan(lambda c, y: (c + y, c), 0.0, x, unroll=2), X),
-    scan_no_inputs=(lambda x: lax.scan(lambda c, _: (c * x, None), x, None, length=3), X),
-    scan_empty=(lambda x: lax.scan(lambda c, y: (c + y, y), 0.0, x[:0]), X),
-    scan_constants=(lambda x: lax.scan(lambda c, i: (c + x[i], x * i), 0.0, jnp.arange(4)), X),
-    scan_unused_carry=(lambda x: lax.scan(lambda c, y: ((c[0] + y, c[1] * 2), y), (0.0, 1.0), x)[1], X),
-    scan_nested=(
-        lambda x: lax.scan(
-            lambda c, y: lax.scan(lambda d, z: (d + z * y, d), c, x), 0.0, x
-        ),
-        X,
-    ),
-    scan_with_cond=(
-        lambda x: lax.scan(
-            lambda c, y: (lax.cond(y > 0, lambda: c + y, lambda: c - 1), c), 0.0, x
-        ),
-        X,
-    ),
-    map=(lambda x: lax.map(lambda y: jnp.sin(y) * x, x), X),
-    map_batched=(lambda x: lax.map(lambda y: y * 2, x, batch_size=3), X),
-    grad_of_scan=(jax.grad(lambda x: lax.scan(lambda c, y: (jnp.sin(c * y), c), 1.0, x)[0]), X),
-    grad_of_while=(lambda x: jax.jvp(lambda y: lax.while_loop(lambda c: c < 9, lambda c: c * y, y), (x,), (x,)), 2.0),
-    remat=(jax.grad(lambda x: jax.checkpoint(lambda y: jnp.sin(jnp.sin(y)))(x).sum()), X),
-    custom_root=(lambda x: (fixed_point(x), jax.grad(fixed_point)(x)), 2.0),
-    custom_linear_solve=(
-        lambda a, b: lax.custom_linear_solve(
-            lambda x: a @ x, b, lambda _, y: jnp.linalg.solve(a, y), symmetric=True
-        ),
-        SPD,
-        SPD[0],
-    ),
-    conjugate_gradient=(lambda a: jax.scipy.sparse.linalg.cg(lambda x: a @ x, a[0], maxiter=3)[0], SPD),
-    inner_jits=(lambda x: jax.jit(lambda y: jax.jit(jnp.sin)(y) + 1)(jax.jit(jnp.cos)(x)), X),
-    same_jit_twice=(lambda x, f=jax.jit(lambda y: y * 2 + 1): f(f(x)) + f(x), X),  # noqa: B008
-    vectorized=(lambda x: jnp.vectorize(lambda y, z: y @ z, signature="(n),(n)->()")(x[None], x), X),
-)
-
-RANDOM = numpy_like(
-    split=(lambda k: (jax.random.split(k, 3), jax.random.fold_in(k, 7), jax.random.clone(k)), KEY),
-    key_data=(lambda k: jax.random.wrap_key_data(jax.random.key_data(k)), KEY),
-    keys_of_numbers=(lambda s: (jax.random.key(s), jax.random.PRNGKey(s)), 5),
-    keys_in_a_scan=(
-        lambda k: lax.scan(
-            lambda c, _: (jax.random.split(c)[0], jax.random.uniform(c)), k, None, length=3
-        ),
-        KEY,
-    ),
-    keys_indexed=(lambda k: jax.vmap(jax.random.bits)(jax.random.split(k, 4)[1:3]), KEY),
-    hardware_generator=(lambda k: lax.rng_bit_generator(k, (3,)), jnp.arange(4, dtype=jnp.uint32)),
-)
-
-SAMPLERS: dict[str, tuple[Any, ...]] = {
-    "bits": (),
-    "uniform": (),
-    "normal": (),
-    "bernoulli": (),
-    "exponential": (),
-    "gumbel": (),
-    "laplace": (),
-    "logistic": (),
-    "cauchy": (),
-    "rademacher": (),
-    "truncated_normal": (-1.0, 1.0),
-    "randint": ((3,), 0, 9),
-    "permutation": (X,),
-    "choice": (X,),
-    "categorical": (X,),
-    "gamma": (2.0,),
-    "beta": (2.0, 3.0),
-    "poisson": (3.0,),
-    "dirichlet": (P4,),
-    "t": (3.0,),
-    "binomial": (5.0, 0.4),
-    "multivariate_normal": (SPD[0], SPD),
-    "maxwell": (),
-    "ball": (2,),
-    "orthogonal": (2,),
-    "weibull_min": (1.0, 2.0),
-}
-
-DTYPES = numpy_like(
-    **{
-        f"floats_{dtype}": (
-            lambda x: (x + x, x * 3, jnp.sin(x), x.sum(), x @ x, x.astype(jnp.float32), x > 1),
-            X.astype(dtype),
-        )
-        for dtype in ("float16", "bfloat16")
-    },
-    **{
-        f"tiny_floats_{dtype}": (lambda x: (x.astype(jnp.float32) * 2).astype(x.dtype), X.astype(dtype))
-        for dtype in ("float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz")
-    },
-    **{
-        f"integers_{dtype}": (lambda x: (x + x, x * x, x.sum(), x < 2, -x), jnp.arange(4, dtype=dtype))
-        for dtype in ("int8", "uint8", "int16", "uint16", "uint32")
-    },
-    **{
-        f"tiny_integers_{dtype}": (lambda x: x.astype(jnp.int32) + 1, jnp.arange(4, dtype=dtype))
-        for dtype in ("int4", "uint4")
-    },
-    booleans=(lambda x: (x & ~x, x | x, x ^ x, x.sum(), x.astype(float)), B4),
-    complexes=(lambda x: (x * x, x / (x + 1), jnp.abs(x), x.real, x.conj(), x @ x), C4),
-    mixed=(lambda a, b, c: a * b + c * 2 + 1.5, X.astype(jnp.bfloat16), I4, B4),
-)
-
-OPERATIONS: dict[str, Operation] = {
-    f"{family}-{name}": operation
-    for family, table in {
-        "elementwise": ELEMENTWISE,
-        "shape": SHAPES,
-        "reduction": REDUCTIONS,
-        "indexing": INDEXING,
-        "dot": DOTS,
-        "conv": CONVOLUTIONS,
-        "linalg": LINALG,
-        "control": CONTROL_FLOW,
-        "random": RANDOM,
-        "dtype": DTYPES,
-    }.items()
-    for name, operation in table.items()
 }

@@ -1,4 +1,4 @@
-"""Side effects: printing, callbacks, checks, references; the same ones, as often and in one order."""
+"""Side effects: printing, callbacks, checks, references; as often and in the same order."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def test_io_callback_in_a_scan(jit: Any) -> Any:
 @differential
 def test_pure_callback(jit: Any) -> Any:
     def f(x: Any) -> Any:
-        return jax.pure_callback(lambda v: np.sin(v), jax.ShapeDtypeStruct((4,), jnp.float32), x) + x
+        return (
+            jax.pure_callback(lambda v: np.sin(v), jax.ShapeDtypeStruct((4,), jnp.float32), x) + x
+        )
 
     return jit(f)(X)
 

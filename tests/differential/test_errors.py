@@ -1,4 +1,4 @@
-"""Errors reach the user as under plain jit: type, message, the user's own lines and nothing of ours."""
+"""Errors reach the user as under plain jit: type, message and the user's own lines alone."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def test_while_tracing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["own_class", "bool", "shapes", "inner_scan", "base_exception"])
-@pytest.mark.parametrize("way", ["trace", "lower", "eval_shape", "grad", "vmap", "jit", "make_jaxpr"])
+@pytest.mark.parametrize(
+    "way", ["trace", "lower", "eval_shape", "grad", "vmap", "jit", "make_jaxpr"]
+)
 def test_while_tracing_in_another_way(name: str, way: str) -> None:
     def program(jit: Any) -> Any:
         f = jit(TRACE_ERRORS[name])
@@ -256,12 +258,13 @@ def test_no_execution(jit: Any) -> Any:
         return jit(lambda x: x)(X)
 
 
-@differential(raises=True)
-def test_no_tracing(jit: Any) -> Any:
+@differential
+def test_no_tracing(jit: Any) -> None:
     if not hasattr(jax, "no_tracing"):
         pytest.skip("this jax has no public no_tracing")
     f = jit(lambda x: x)
     f(X)
     with jax.no_tracing():
         f(X)
-        return f(np.ones(2))
+        with pytest.raises(RuntimeError, match="re-tracing function"):
+            f(np.ones(2))

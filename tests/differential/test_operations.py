@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from jax import lax
 
+from tests.differential.all_operations import OPERATIONS
 from tests.differential.harness import assert_same
-from tests.differential.operations import OPERATIONS, SAMPLERS
+from tests.differential.operations_library import SAMPLERS
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -108,7 +108,9 @@ def test_weak_types_promote_in_64_bits(left: Any) -> None:
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", ["int", "float", "complex", "np_int64", "np_float64_array", "old_key"])
+@pytest.mark.parametrize(
+    "name", ["int", "float", "complex", "np_int64", "np_float64_array", "old_key"]
+)
 def test_through_in_64_bits(name: str) -> None:
     assert_same(lambda jit: jit(lambda v: (v, jax.tree.map(lambda x: x + x, v)))(VALUES[name]))
 
@@ -144,7 +146,9 @@ def test_one_value_returned_twice(jit: Any) -> Any:
 def test_captured_arrays(jit: Any) -> Any:
     small, large = jnp.arange(3.0), jnp.arange(5000.0)
     plain, key = np.arange(3000), jax.random.key(7)
-    f = jit(lambda i: (small[i], large[i], jnp.asarray(plain)[i], jax.random.bits(key, (2,)), large))
+    f = jit(
+        lambda i: (small[i], large[i], jnp.asarray(plain)[i], jax.random.bits(key, (2,)), large)
+    )
     return f(2)
 
 

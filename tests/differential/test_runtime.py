@@ -1,4 +1,4 @@
-"""The object at run time: ahead-of-time stages, caches, retraces, threads, copies and collection."""
+"""The object at run time: stages, caches, retraces, threads, copies and collection."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 import tracegraph as tg
 from tests.differential.harness import assert_same, differential
@@ -96,20 +97,20 @@ def test_stages_are_wrapped(jit: Any) -> Any:
 
 @differential
 def test_exported_and_called(jit: Any) -> Any:
-    exported = jax.export.export(jit(square_sum))(X)
+    exported = export.export(jit(square_sum))(X)
     return exported.call(X), exported.in_avals, exported.out_avals, exported.fun_name
 
 
 @differential
 def test_exported_with_symbolic_shapes(jit: Any) -> Any:
-    shape = jax.ShapeDtypeStruct(jax.export.symbolic_shape("a, 3"), jnp.float32)
-    exported = jax.export.export(jit(lambda x: (x.sum(0), x.reshape(-1) * x.shape[0])))(shape)
+    shape = jax.ShapeDtypeStruct(export.symbolic_shape("a, 3"), jnp.float32)
+    exported = export.export(jit(lambda x: (x.sum(0), x.reshape(-1) * x.shape[0])))(shape)
     return exported.call(jnp.ones((2, 3))), exported.call(jnp.ones((5, 3)))
 
 
 @differential
 def test_exported_for_several_platforms(jit: Any) -> Any:
-    exported = jax.export.export(jit(square_sum), platforms=("cpu", "tpu", "cuda"))(X)
+    exported = export.export(jit(square_sum), platforms=("cpu", "tpu", "cuda"))(X)
     return exported.platforms, exported.call(X)
 
 
@@ -215,22 +216,27 @@ def test_configuration_of_a_thread(jit: Any) -> Any:
         return f(np.ones(2)), pool.submit(work).result()
 
 
-@pytest.mark.parametrize("way", ["called", "lowered", "differentiated", "never_called", "shown"])
+class Marker:
+    """Stands for whatever the user's function holds."""
+
+
+def ways_of_use(jit: Any) -> dict[str, Any]:
+    """What may be done with a decorated function before it is dropped."""
+    return {
+        "never_called": lambda f: None,
+        "called": lambda f: f(X),
+        "lowered": lambda f: f.lower(X).compile()(X),
+        "differentiated": lambda f: jax.grad(lambda x: f(x).sum())(X),
+        "shown": lambda f: str(f.graph(X)) if jit is tg.function else None,
+    }
+
+
+@pytest.mark.parametrize("way", ways_of_use(None))
 def test_collected_when_dropped(way: str) -> None:
     def program(jit: Any) -> Any:
-        class Marker:
-            """Stands for whatever the user's function holds."""
-
         marker = Marker()
         f = jit(lambda x, marker=marker: x + 1)
-        if way == "called":
-            f(X)
-        if way == "lowered":
-            f.lower(X).compile()(X)
-        if way == "differentiated":
-            jax.grad(lambda x: f(x).sum())(X)
-        if way == "shown" and jit is tg.function:
-            str(f.graph(X))
+        ways_of_use(jit)[way](f)
         gone = weakref.ref(marker), weakref.ref(f)
         del f, marker
         jax.clear_caches()
@@ -303,5 +309,5 @@ def test_function_attributes_that_have_the_names_of_methods(jit: Any) -> Any:
     def f(x: Any) -> Any:
         return x + 1
 
-    f.trace = f.lower = f.graph = f.eval_shape = "mine"  # pyright: ignore
+    f.trace = f.lower = f.graph = f.eval_shape = "mine"  # pyright: ignore[reportFunctionMemberAccess]
     return jit(f)(X)

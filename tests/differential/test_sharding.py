@@ -28,7 +28,13 @@ def placed(*axes: Any) -> jax.Array:
     return jax.device_put(A, spread(*axes))
 
 
-SPECS = {"both": ("x", "y"), "rows": ("x",), "columns": (None, "y"), "one": (("x", "y"),), "none": ()}
+SPECS = {
+    "both": ("x", "y"),
+    "rows": ("x",),
+    "columns": (None, "y"),
+    "one": (("x", "y"),),
+    "none": (),
+}
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -1,4 +1,4 @@
-"""Transparent under every transformation, inside and outside, and inside another function of ours."""
+"""Transparent under every transformation, inside, outside and in another function of ours."""
 
 from __future__ import annotations
 

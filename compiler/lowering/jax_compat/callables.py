@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import jax
 from jax._src import core, source_info_util, traceback_util
 
+from compiler.lowering.jax_compat.jaxprs import is_high
+
 JitFunction = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,6 +97,20 @@ def traced_consts(traced: Any) -> Sequence[Any]:
     if consts is not None:
         return tuple(consts)
     return tuple(traced._args_flat[: traced._num_consts])
+
+
+def low_jaxpr(traced: Any) -> Any:
+    """The traced function as a jaxpr without JAX's high-level primitives.
+
+    Returns:
+        the closed jaxpr, or None where the function takes or returns values of high-level types.
+    """
+    jaxpr = traced.jaxpr
+    if not is_high(jaxpr):
+        return jaxpr
+    low = (traced.lojax if hasattr(traced, "lojax") else traced.fall()).jaxpr
+    same = list(low.in_avals) == list(jaxpr.in_avals) and low.out_avals == jaxpr.out_avals
+    return low if same else None
 
 
 def traced_arguments(

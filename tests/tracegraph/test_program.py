@@ -1,0 +1,67 @@
+"""One signature: stages, records and the promise that the result types stay."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import tracegraph as tg
+from compiler.ir import count_ops, structurally_equal, verify
+
+X = jnp.arange(4.0)
+
+
+def body(x: Any) -> Any:
+    return jnp.sin(x) * 1.0 + jnp.sin(x), jax.nn.softmax(x)
+
+
+def test_stages_run_from_the_captured_graph_to_the_optimized_one() -> None:
+    trace = tg.function(body).trace(X)
+    graphs = [trace.captured, *(stage.graph for stage in trace.stages)]
+    for before, after in itertools.pairwise(graphs):
+        assert not structurally_equal(before, after)
+    assert structurally_equal(graphs[-1], trace.optimized)
+    for graph in graphs:
+        verify(graph)
+        assert graph.frozen
+
+
+def test_stages_are_the_passes_that_changed_something() -> None:
+    trace = tg.function(body).trace(X)
+    assert len(trace.stages) == sum(run.changes > 0 for run in trace.passes)
+
+
+def test_records_count_operations() -> None:
+    trace = tg.function(body).trace(X)
+    assert trace.passes[0].ops_before == count_ops(trace.captured)
+    assert trace.passes[-1].ops_after == count_ops(trace.optimized)
+    for before, after in zip(trace.passes, trace.passes[1:], strict=False):
+        assert before.ops_after == after.ops_before
+
+
+def test_captured_arrays_are_never_donated() -> None:
+    large = jnp.arange(5000.0)
+    graph = tg.function(lambda x: x + large[:4], donate_argnums=0).trace(X).captured
+    assert [(info.captured, info.donated) for info in graph.parameter_info] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_verification_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEGRAPH_VERIFY", "1")
+    assert tg.function(body).trace(X).stages
+
+
+@pytest.mark.parametrize(
+    "value", [1, 2.0, X, X.astype(int), jnp.asarray(3), jax.random.key(0)], ids=repr
+)
+def test_result_types_stay(value: Any) -> None:
+    trace = tg.function(lambda x: (x, [1, 2.0, x])).trace(value)
+    assert (
+        trace.program.jaxpr.out_avals == jax.make_jaxpr(lambda x: (x, [1, 2.0, x]))(value).out_avals
+    )
