@@ -13,7 +13,8 @@ import numpy as np
 from benchmarks.timing import Comparison, compare
 from tracegraph.demo import training
 
-BAR = 1.0
+BAR = 1.02
+"""Equal, plus the noise that jit shows against itself; both sides compile to the same kernels."""
 STEPS = 5
 
 

@@ -62,12 +62,9 @@ SAMPLERS: dict[str, tuple[Any, ...]] = {
     "gamma": (2.0,),
     "beta": (2.0, 3.0),
     "poisson": (3.0,),
-    "dirichlet": (P4,),
-    "t": (3.0,),
     "binomial": (5.0, 0.4),
     "multivariate_normal": (SPD[0], SPD),
     "maxwell": (),
-    "ball": (2,),
     "orthogonal": (2,),
     "weibull_min": (1.0, 2.0),
 }

@@ -56,14 +56,14 @@ def test_under_vmap(program: RandomProgram) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, suppress_health_check=QUIET)
+@settings(max_examples=250, suppress_health_check=QUIET)
 @given(programs(most=16))
 def test_plain_at_length(program: RandomProgram) -> None:
     assert_same(lambda jit: jit(program)(*program.inputs))
 
 
 @pytest.mark.slow
-@settings(max_examples=300, suppress_health_check=QUIET)
+@settings(max_examples=80, suppress_health_check=QUIET)
 @given(programs(smooth=True, most=12))
 def test_under_grad_at_length(program: RandomProgram) -> None:
     places = tuple(range(len(program.inputs)))

@@ -58,22 +58,22 @@ class _PrivateEntries(dict[str, Any]):
         return iter(self.keys())
 
     def keys(self) -> Any:
-        return [name for name in super().keys() if name not in self._private]
+        return [name for name in dict.__iter__(self) if name not in self._private]
 
 
 def attach_methods(jitted: JitFunction, methods: Mapping[str, Callable[..., Any]]) -> None:
     """Gives one jit callable methods of its own, before those of its class.
 
-    ``functools.wraps`` and JAX's transformations copy the attributes of what they wrap: without care
-    ``jax.jit(jax.grad(f)).lower`` would be the ``lower`` that was given to ``f``. A jit callable's
-    class cannot be derived from, so its ``__dict__`` hides the methods from whoever copies it.
+    ``functools.wraps`` and JAX's transformations copy the attributes of what they wrap: without
+    care ``jax.jit(jax.grad(f)).lower`` would be the ``lower`` that was given to ``f``. A jit
+    callable's class cannot be derived from, so its ``__dict__`` hides the methods from a copier.
     """
     bounded = {name: api_boundary(method) for name, method in methods.items()}
     jitted.__dict__ = _PrivateEntries(vars(jitted), bounded)
 
 
 def method(jitted: JitFunction, name: str) -> Callable[..., Any]:
-    """JAX's own method of a jit callable, even if the user's function has an attribute of that name."""
+    """JAX's own method of a jit callable, whatever attributes the user's function brings."""
     return getattr(type(jitted), name).__get__(jitted)
 
 

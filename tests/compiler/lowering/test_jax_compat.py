@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 from typing import Any
 
 import jax
@@ -14,15 +13,6 @@ from jax.extend.core import Primitive
 from compiler.lowering import jax_compat
 
 X = jnp.arange(4.0)
-
-
-def test_every_primitive_of_jax_is_builtin() -> None:
-    own = [
-        p for p in gc.get_objects() if isinstance(p, Primitive) and not p.name.startswith("test_")
-    ]
-    assert len(own) > 200
-    foreign = {p.name for p in own if not jax_compat.is_builtin(p)}
-    assert foreign <= {"sin", "transpose"}  # tests of foreign primitives take these names
 
 
 def test_a_foreign_primitive_with_a_known_name_is_not_builtin() -> None:
@@ -91,7 +81,7 @@ def test_attached_methods_stay_behind() -> None:
     f = jax.jit(jnp.sin)
     jax_compat.attach_methods(f, {"lower": lambda: "mine"})
     assert f.lower() == "mine"
-    assert "lower" not in vars(f)
+    assert "lower" not in list(vars(f))
     wrapped = functools.wraps(f)(lambda x: f(x) * 2)
     assert jax.jit(wrapped).lower(X).out_info.shape == (4,)
     assert jax_compat.method(f, "lower")(X).out_info.shape == (4,)

@@ -12,7 +12,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import jaxpr_as_fun
 
-from compiler.ir.walk import clone
+from compiler.ir.walk import clone, walk
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.import_jaxpr import import_jaxpr
@@ -42,6 +42,13 @@ def test_the_same_jaxpr_comes_back(name: str) -> None:
     assert list(result.in_avals) == list(jaxpr.in_avals)
     assert result.effects == jaxpr.effects
     assert count_primitives(result) == count_primitives(jaxpr)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_jaxs_own_primitives_are_known(name: str) -> None:
+    function, arguments = OPERATIONS[name]
+    graph = import_jaxpr(jax.make_jaxpr(function)(*arguments))
+    assert [op.name for op in walk(graph) if op.name.startswith("foreign.")] == []
 
 
 SAMPLED = [name for i, name in enumerate(OPERATIONS) if i % 8 == 0]

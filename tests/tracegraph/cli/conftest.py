@@ -62,7 +62,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def cli(project: Path) -> Cli:  # noqa: ARG001 the commands run in its folder
+def cli(project: Path) -> Cli:
     """Calls the command line with some words, and standard input if given."""
 
     def call(*words: str, stdin: str | None = None) -> Result:
