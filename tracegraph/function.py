@@ -157,7 +157,7 @@ class _Specializer(Generic[P, R]):
             if jaxpr is None:
                 return self.fun(*args, **kwargs)  # it takes or returns JAX's high-level types
             results = jax_compat.splice(jaxpr, flat)
-            return jax.tree.unflatten(jax.tree.structure(traced.out_info), results)
+            return jax.tree.unflatten(jax_compat.traced_out_tree(traced), results)
 
         functools.update_wrapper(body, self.fun)
         body.__name__ = jax_compat.function_name(self.plain)

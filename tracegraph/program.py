@@ -18,6 +18,7 @@ import compiler
 import tracegraph
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
+from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.instruments import Instrument, Reproducer, Snapshots, Verify
@@ -78,7 +79,7 @@ class Program:
         self.dumped: Path | None = None
         start = time.perf_counter()
         self.captured: Graph = import_jaxpr(
-            jaxpr, name=traced.fun_name, donated=_donated(traced)
+            jaxpr, name=traced.fun_name, donated=jax_compat.donated_inputs(traced)
         ).freeze()
         imported = time.perf_counter()
         result = self._run(Reproducer(config.dump_directory()))
@@ -128,12 +129,6 @@ def _user_level() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN_FOLDERS):
         level, frame = level + 1, frame.f_back
     return level
-
-
-def _donated(traced: Any) -> Sequence[bool]:
-    """Which inputs of the jaxpr the caller gives away; values closed over never are."""
-    flags = [info.donated for info in jax.tree.leaves(traced.args_info)]
-    return [False] * (len(traced.jaxpr.in_avals) - len(flags)) + flags
 
 
 def _checked(jaxpr: Any, original: Any) -> Any:

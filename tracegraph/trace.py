@@ -72,7 +72,7 @@ class Trace:
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """Lowers the optimised function, as ``jax.stages.Traced.lower`` does."""
         lowered = self._traced.lower(*args, **kwargs)
-        if self._program is not None:
+        if self._program is not None and not args and not kwargs:  # for this machine, not another
             dump_once(self._program, lowered)
         return lowered
 

@@ -24,6 +24,7 @@ def is_reference_jax() -> bool:
 @each_page
 def test_snippets_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRACEGRAPH_DUMP_TO", "")  # a page may set it; this puts it back afterwards
     text = page.read_text(encoding="utf-8")
     session = Session(page.name, text)
     printed = None

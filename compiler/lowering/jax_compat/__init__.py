@@ -17,6 +17,7 @@ from compiler.lowering.jax_compat.callables import (
     api_boundary,
     at_top_level,
     attach_methods,
+    donated_inputs,
     function_name,
     hide_frames,
     intercept_misses,
@@ -25,6 +26,7 @@ from compiler.lowering.jax_compat.callables import (
     static_positions,
     traced_arguments,
     traced_consts,
+    traced_out_tree,
     uncached,
 )
 from compiler.lowering.jax_compat.jaxprs import (
@@ -73,6 +75,7 @@ __all__ = [
     "class_by_name",
     "debug_names",
     "default_context",
+    "donated_inputs",
     "effect_operand",
     "function_name",
     "hide_frames",
@@ -103,6 +106,7 @@ __all__ = [
     "static_positions",
     "traced_arguments",
     "traced_consts",
+    "traced_out_tree",
     "uncached",
     "unify_params",
     "unspecified",

@@ -99,6 +99,19 @@ def traced_consts(traced: Any) -> Sequence[Any]:
     return tuple(traced._args_flat[: traced._num_consts])
 
 
+def traced_out_tree(traced: Any) -> Any:
+    """The tree of the user's result, read without rebuilding it.
+
+    ``out_info`` would put shapes in the place of arrays into classes that may refuse them.
+    """
+    return traced.out_tree if hasattr(traced, "out_tree") else traced._out_tree
+
+
+def donated_inputs(traced: Any) -> tuple[bool, ...]:
+    """Which inputs of the traced jaxpr the caller gives away."""
+    return tuple(traced._params["donated_invars"])
+
+
 def low_jaxpr(traced: Any) -> Any:
     """The traced function as a jaxpr without JAX's high-level primitives.
 

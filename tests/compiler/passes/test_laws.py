@@ -14,7 +14,7 @@ from compiler.passes.manager import PassManager
 from compiler.passes.pipeline import DEFAULT_PIPELINE, parse_pipeline
 from compiler.passes.registry import passes
 from tests.compiler.passes.running import run
-from tests.differential.operations import OPERATIONS
+from tests.differential.all_operations import OPERATIONS
 
 
 def graph_of(name: str) -> Graph:
