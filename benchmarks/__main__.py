@@ -64,8 +64,11 @@ def _cells(row: Comparison) -> tuple[str, ...]:
     )
 
 
-def _write(rows: list[Comparison]) -> None:
+def _write(measured: list[Comparison]) -> None:
+    """Keeps the rows measured now in the place of the ones of the same name; the others stay."""
     RESULTS.mkdir(exist_ok=True)
+    kept = {row.name: row for row in (*_kept(), *measured)}
+    rows = list(kept.values())
     lines = [
         f"Medians of interleaved pairs, {_machine()}. Ratios are tracegraph's time over jax.jit's.",
         "",
@@ -76,6 +79,13 @@ def _write(rows: list[Comparison]) -> None:
     (RESULTS / "results.md").write_text("\n".join(lines) + "\n")
     data = {"machine": _machine(), "rows": [dataclasses.asdict(row) for row in rows]}
     (RESULTS / "results.json").write_text(json.dumps(data, indent=2) + "\n")
+
+
+def _kept() -> list[Comparison]:
+    """The rows of the last run on a machine like this; none if it was another."""
+    file = RESULTS / "results.json"
+    data = json.loads(file.read_text()) if file.exists() else {}
+    return [Comparison(**row) for row in data.get("rows", ()) if data["machine"] == _machine()]
 
 
 def _machine() -> str:
