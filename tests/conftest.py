@@ -58,6 +58,28 @@ _prepare_environment()
 _register_hypothesis_profiles()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write what came out into the golden files, in the place of what was expected",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--update-golden") and os.environ.get("CI"):
+        raise pytest.UsageError(
+            "--update-golden is refused where CI is set: a test there must not accept its own "
+            "output. Update on your machine, read the diff, and commit it."
+        )
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))
+
+
 @pytest.fixture
 def x64() -> Iterator[None]:
     """Enable jax's 64-bit types for one test, and restore what was set before."""

@@ -28,6 +28,7 @@ from compiler.ir.printer import print_graph
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
 from tracegraph.trace import Trace
+from tracegraph.verification import Verification
 
 __version__ = _metadata.version("tracegraph")
 
@@ -38,6 +39,7 @@ __all__ = [
     "Stage",
     "Trace",
     "TracegraphError",
+    "Verification",
     "__version__",
     "function",
     "parse_graph",

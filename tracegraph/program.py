@@ -21,10 +21,12 @@ from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.import_jaxpr import import_jaxpr
-from compiler.passes.instruments import Instrument, Reproducer, Snapshots, Verify
+from compiler.passes.instruments import Event, Instrument, Limit, Reproducer, Snapshots, Verify
 from compiler.passes.manager import PassManager, PassRun, Result
 from compiler.passes.pipeline import Pipeline
+from compiler.rewrite.log import Firing
 from tracegraph import config
+from tracegraph.collector import paused_collector
 
 _OWN_FOLDERS: Final = tuple(
     str(Path(str(module.__file__)).parent) + os.sep for module in (jax, compiler, tracegraph)
@@ -77,6 +79,10 @@ class Program:
     def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self.dumped: Path | None = None
+        with paused_collector():
+            self._optimize(traced, jaxpr)
+
+    def _optimize(self, traced: Any, jaxpr: Any) -> None:
         start = time.perf_counter()
         self.captured: Graph = import_jaxpr(
             jaxpr, name=traced.fun_name, donated=jax_compat.donated_inputs(traced)
@@ -84,7 +90,7 @@ class Program:
         imported = time.perf_counter()
         result = self._run(Reproducer(config.dump_directory()))
         for failure in result.failures:
-            warn_failed(f"the pass {failure.name}", failure.error, failure.reproducer)
+            warn_failed(failure.name, failure.error, failure.reproducer)
         optimized = time.perf_counter()
         self.optimized: Graph = result.graph
         self.runs: Sequence[PassRun] = result.runs
@@ -100,6 +106,16 @@ class Program:
         snapshots = Snapshots()
         self._run(snapshots)
         return tuple(Stage(name, graph) for name, graph in snapshots.stages)
+
+    @property
+    def rewrites(self) -> Sequence[Firing]:
+        """The rules that fired, in order."""
+        return [firing for run in self.runs for firing in run.log.firings]
+
+    def prefix(self, changes: int) -> tuple[Graph, Event | None]:
+        """The graph after the first changes of the pipeline, and the last pass that made one."""
+        limit = Limit(changes)
+        return self._run(limit).graph, limit.last
 
     def _run(self, instrument: Instrument) -> Result:
         verify: tuple[Instrument, ...] = (Verify(),) if config.verify_each() else ()

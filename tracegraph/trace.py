@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
+from compiler.rewrite.log import Firing, NearMiss
 from tracegraph.dump import dump_once
 from tracegraph.program import Program, Stage, Times
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from compiler.passes.manager import PassRun
 
 jax_compat.hide_frames(__file__)
+
+
+def _progress(near: NearMiss | None) -> int:
+    return 0 if near is None else near.progress
 
 
 class Trace:
@@ -63,6 +68,22 @@ class Trace:
     def passes(self) -> Sequence[PassRun]:
         """One record per pass: ops before and after, changes, milliseconds."""
         return self.program.runs
+
+    @property
+    def rewrites(self) -> Sequence[Firing]:
+        """The rules that fired, in order: which, at which line, and the score before and after."""
+        return self.program.rewrites
+
+    @property
+    def near_misses(self) -> Mapping[str, NearMiss]:
+        """For each rule that did not fire but came near: the nearest place, and the reason."""
+        fired = {firing.rule for firing in self.rewrites}
+        nearest: dict[str, NearMiss] = {}
+        for run in self.program.runs:
+            for name, near in run.log.near_misses.items():
+                if name not in fired and near.progress > _progress(nearest.get(name)):
+                    nearest[name] = near
+        return nearest
 
     @property
     def times(self) -> Times:

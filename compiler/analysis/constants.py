@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from compiler.ir.attributes import Array, Dense
 from compiler.ir.graph import CONSTANT, Operation, Value
 from compiler.ops.parameters import integer
+
+MAX_SCAN: Final = 1024
+"""Constants of more elements are not searched for being one number everywhere."""
 
 
 def constant_value(value: Value) -> Array | None:
@@ -16,6 +21,22 @@ def constant_value(value: Value) -> Array | None:
         return None
     found = op.attributes["value"]
     return found.array if isinstance(found, Dense) else None
+
+
+def uniform(value: Value) -> Array | None:
+    """The number that every element of a value is, as a scalar array; None if not known."""
+    producer = value.producer
+    while producer is not None and producer.name in ("broadcast_in_dim", "reshape"):
+        value = producer.operands[0]
+        producer = value.producer
+    array = constant_value(value)
+    if array is None or not 0 < array.size <= MAX_SCAN:
+        return None
+    if array.size == 1:
+        return array.reshape(())
+    first = array.reshape(-1)[:1]
+    repeated = array.size * first.tobytes()
+    return first.reshape(()) if np.ascontiguousarray(array).tobytes() == repeated else None
 
 
 def integer_value(value: Value) -> int | None:

@@ -6,7 +6,7 @@ puts regions together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from compiler.analysis.constants import trip_count
 from compiler.analysis.flops import arithmetic_of
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
 from compiler.ir.types import ArrayType
+from compiler.ir.walk import walk_regions
 from compiler.ops.definition import UNKNOWN, lookup
 from compiler.ops.indexing import SCATTERS
 
@@ -89,7 +90,11 @@ def graph_cost(graph: Graph) -> Cost:
 
 def region_cost(region: Region) -> Cost:
     """The cost of one run of the region."""
-    return total(cost_of(op) for op in region)
+    known: dict[Region, Cost] = {}
+    # Inner regions first, so that nesting costs no stack.
+    for inner in reversed(list(walk_regions(region))):
+        known[inner] = total(_cost_of(op, known) for op in inner)
+    return known[region]
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -103,11 +108,15 @@ def cost_of(op: Operation) -> Cost:
     A loop costs its regions times its trip count, once and inexactly where that is not known; a
     branch costs its most expensive region; any other op with regions runs each of them once.
     """
+    return _cost_of(op, {region: region_cost(region) for region in op.regions})
+
+
+def _cost_of(op: Operation, known: Mapping[Region, Cost]) -> Cost:
     if not op.regions:
         return _leaf_cost(op)
     if op.name in _LOOPS:
-        return _loop_cost(op)
-    inner = [region_cost(region) for region in op.regions]
+        return _loop_cost(op, known)
+    inner = [known[region] for region in op.regions]
     if op.name == "cond":
         dearest = max(inner, key=_weight)
         return dearest if all(cost == dearest for cost in inner) else dearest.estimated()
@@ -123,11 +132,11 @@ def _weight(cost: Cost) -> tuple[int, int]:
     return (cost.flops + cost.transcendentals, cost.bytes)
 
 
-def _loop_cost(op: Operation) -> Cost:
+def _loop_cost(op: Operation, known: Mapping[Region, Cost]) -> Cost:
     count = trip_count(op)
     if op.name == "scan":
-        return region_cost(op.region("jaxpr")) * (count or 0)
-    body, test = region_cost(op.region("body_jaxpr")), region_cost(op.region("cond_jaxpr"))
+        return known[op.region("jaxpr")] * (count or 0)
+    body, test = known[op.region("body_jaxpr")], known[op.region("cond_jaxpr")]
     if count is None:
         return (body + test + test).estimated()
     return body * count + test * (count + 1)

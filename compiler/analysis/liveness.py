@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from compiler.analysis.cost import nbytes
 from compiler.ir.graph import Graph, Operation, Region, Value
+from compiler.ir.walk import walk_regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,17 @@ def peak_memory(graph: Graph) -> PeakMemory:
     outputs become the results. A loop needs both, for its region makes the next round's values
     while this round's are held. Region parameters are the operands themselves and count once.
     """
+    peaks: dict[Region, PeakMemory] = {}
+    # Inner regions first, so that nesting costs no stack.
+    for region in reversed(list(walk_regions(graph))[1:]):
+        peaks[region] = _peak(region, _made_inside(region), peaks)
     held = [not info.donated for info in graph.parameter_info]
     spans = _spans(graph.body)
     end = len(graph.body) - 1
     for value, keep in zip(graph.parameters, held, strict=True):
         last = end if keep else spans.get(value, _Span(-1, -1)).last
         spans[value] = _Span(-1, last)
-    return _peak(graph.body, spans)
+    return _peak(graph.body, spans, peaks)
 
 
 def _spans(region: Region) -> dict[Value, _Span]:
@@ -57,8 +63,13 @@ def _spans(region: Region) -> dict[Value, _Span]:
     return spans
 
 
-def _peak(region: Region, spans: dict[Value, _Span]) -> PeakMemory:
-    """The peak over a region's operations, of the values that have a span."""
+def _peak(
+    region: Region, spans: dict[Value, _Span], peaks: Mapping[Region, PeakMemory]
+) -> PeakMemory:
+    """The peak over a region's operations, of the values that have a span.
+
+    The peaks are those of the regions inside it, without their parameters.
+    """
     dying: dict[int, int] = {}
     for value, span in spans.items():
         dying[span.last] = dying.get(span.last, 0) + nbytes(value)
@@ -66,7 +77,7 @@ def _peak(region: Region, spans: dict[Value, _Span]) -> PeakMemory:
     best, where, inside = held, -1, PeakMemory(0, None, ())
     held -= dying.get(-1, 0)
     for index, op in enumerate(region):
-        made, inner = sum(map(nbytes, op.results)), _inner_peak(op)
+        made, inner = sum(map(nbytes, op.results)), _inner_peak(op, peaks)
         need = held + _combined(op, made, inner)
         if need > best or where < 0:
             best, where, inside = max(need, best), index, inner
@@ -78,10 +89,10 @@ def _combined(op: Operation, made: int, inner: PeakMemory) -> int:
     return made + inner.nbytes if op.name in ("scan", "while") else max(made, inner.nbytes)
 
 
-def _inner_peak(op: Operation) -> PeakMemory:
-    """The largest peak of an op's regions, without their parameters."""
-    peaks = [_peak(region, _made_inside(region)) for region in op.regions]
-    return max(peaks, key=lambda peak: peak.nbytes, default=PeakMemory(0, None, ()))
+def _inner_peak(op: Operation, peaks: Mapping[Region, PeakMemory]) -> PeakMemory:
+    """The largest peak of an op's regions."""
+    inner = [peaks[region] for region in op.regions]
+    return max(inner, key=lambda peak: peak.nbytes, default=PeakMemory(0, None, ()))
 
 
 def _made_inside(region: Region) -> dict[Value, _Span]:

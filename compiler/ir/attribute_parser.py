@@ -5,6 +5,7 @@ Nothing is evaluated: each form is read by a function of its own.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -18,6 +19,7 @@ from compiler.ir.constant_parser import (
     parse_elements,
 )
 from compiler.ir.lexer import Lexer
+from compiler.ir.scopes import defined_twice
 from compiler.ir.text import unquote_bytes
 from compiler.ir.type_parser import parse_dtype, parse_type
 
@@ -65,7 +67,7 @@ class AttributeParser:
         if kind == "int":
             return lexer.whole()
         if kind == "float":
-            return float(lexer.advance().text)
+            return self._number()
         if kind == "string":
             return lexer.string()
         if kind == "bytes":
@@ -75,6 +77,19 @@ class AttributeParser:
         if lexer.at("("):
             return self._tuple()
         raise lexer.unexpected("an attribute value such as 1, None, f32, (0, 1) or Kind.MEMBER")
+
+    def _number(self) -> float:
+        token = self._lexer.advance()
+        number = float(token.text)
+        if math.isfinite(number) or token.text == "-inf":
+            return number
+        raise self._lexer.error(
+            "a number is too large",
+            expected="at most 1.7976931348623157e+308, or inf",
+            found=f"`{token.text}`",
+            hint="write inf for infinity",
+            token=token,
+        )
 
     def constant(self) -> Dense | Elements:
         """The value of a constant: an array, or elements whose type is still to come.
@@ -119,15 +134,20 @@ class AttributeParser:
         return self._fields(kind)
 
     def _fields(self, kind: str) -> Record:
-        self._lexer.enter()
-        fields = self._lexer.separated(")", self._field)
-        self._lexer.leave()
-        return Record(kind, tuple(fields))
+        fields: dict[str, Attribute] = {}
 
-    def _field(self) -> tuple[str, Attribute]:
-        name = self._lexer.name("the name of a field")
-        self._lexer.expect("=")
-        return name, self.value()
+        def read() -> None:
+            token = self._lexer.token
+            name = self._lexer.name("the name of a field")
+            if name in fields:
+                raise defined_twice(self._lexer, f"the field {name}", token)
+            self._lexer.expect("=")
+            fields[name] = self.value()
+
+        self._lexer.enter()
+        self._lexer.separated(")", read)
+        self._lexer.leave()
+        return Record(kind, tuple(fields.items()))
 
     def _two_strings(self) -> tuple[str, str]:
         self._lexer.expect("(")

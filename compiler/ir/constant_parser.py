@@ -44,6 +44,9 @@ def parse_elements(lexer: Lexer) -> Elements:
     token = lexer.token
     if not lexer.accept("["):
         return Elements([_parse_element(lexer)], (), token)
+    if not (lexer.at("[") or lexer.at("]")):
+        texts = lexer.separated("]", lambda: _parse_element(lexer))
+        return Elements(texts, (len(texts),), token)
     lexer.enter()
     rows = lexer.separated("]", lambda: parse_elements(lexer))
     lexer.leave()

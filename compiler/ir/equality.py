@@ -7,7 +7,7 @@ there, unknown means different.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar, cast
 
 from compiler.ir.attribute_text import attribute_text
@@ -62,22 +62,68 @@ def _text_key(value: Attribute) -> object:
     return attribute_key(value)
 
 
+class _Pair:
+    """Two regions that are being compared, as far as it has been done.
+
+    Attributes:
+        a: the region of the first graph.
+        b: the region of the second.
+        same: the values of the first by those of the second that they correspond to.
+        place: the operations that are being looked at, in words.
+    """
+
+    __slots__ = ("_ops", "a", "b", "place", "same")
+
+    def __init__(self, a: Region, b: Region) -> None:
+        self.a, self.b = a, b
+        self.same: dict[Value, Value] = {}
+        self.place = ""
+        self._ops: Iterator[tuple[int, tuple[Operation, Operation]]] | None = None
+
+    def next(self, sense: _Sense) -> tuple[Operation, Operation] | str | None:
+        """The operations to go on with, how the regions differ, or None when all is compared."""
+        if self._ops is None:
+            found = _head_difference(self.a, self.b)
+            if found:
+                return found
+            self.same.update(zip(self.a.parameters, self.b.parameters, strict=True))
+            self._ops = enumerate(zip(self.a, self.b, strict=True))
+        index, pair = next(self._ops, (0, None))
+        if pair is None:
+            return None
+        first, second = pair
+        self.place = f"operation {index} ({first.name}) of region {self.a.name}: "
+        found = _operation_difference(first, second, self.same, sense)
+        self.same.update(zip(first.results, second.results, strict=False))
+        return f"{self.place}{found}" if found else pair
+
+
 def _region_difference(a: Region, b: Region, sense: _Sense) -> str | None:
+    """The first difference in the order of the text; depth is not limited."""
+    stack = [[_Pair(a, b)]]
+    while stack:
+        if not stack[-1]:
+            stack.pop()
+            continue
+        found = stack[-1][-1].next(sense)
+        if found is None:
+            stack[-1].pop()
+        elif isinstance(found, str):
+            outer = (pairs[-1].place for pairs in stack[:-1])
+            return "".join([*outer, found])
+        elif found[0].regions:
+            first, second = found
+            stack.append(list(map(_Pair, first.regions, second.regions))[::-1])
+    return None
+
+
+def _head_difference(a: Region, b: Region) -> str | None:
     types = [value.type for value in a.parameters], [value.type for value in b.parameters]
-    found = (
+    return (
         _differ("the region's name", a.name, b.name)
         or _differ("the parameter types", *types)
         or _differ("the number of operations", len(a), len(b))
     )
-    if found:
-        return found
-    same = dict(zip(a.parameters, b.parameters, strict=True))
-    for index, (first, second) in enumerate(zip(a, b, strict=True)):
-        found = _operation_difference(first, second, same, sense)
-        if found:
-            return f"operation {index} ({first.name}) of region {a.name}: {found}"
-        same.update(zip(first.results, second.results, strict=True))
-    return None
 
 
 def _operation_difference(
@@ -92,7 +138,6 @@ def _operation_difference(
         or _differ("the effects", sorted(map(str, a.effects)), sorted(map(str, b.effects)))
         or (_foreign_difference(a, b) if sense.foreign else None)
         or _differ("the number of regions", len(a.regions), len(b.regions))
-        or _inner_difference(a, b, sense)
     )
 
 
@@ -119,14 +164,6 @@ def _foreign_difference(a: Operation, b: Operation) -> str | None:
         return _differ("the primitive", repr(a.primitive), repr(b.primitive)) or "the primitive"
     if a.context is not b.context and a.context != b.context:
         return "the context"
-    return None
-
-
-def _inner_difference(a: Operation, b: Operation, sense: _Sense) -> str | None:
-    for first, second in zip(a.regions, b.regions, strict=True):
-        found = _region_difference(first, second, sense)
-        if found:
-            return found
     return None
 
 

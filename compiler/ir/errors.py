@@ -45,7 +45,13 @@ class FrozenGraphError(TracegraphError):
 
 
 class VerificationError(TracegraphError):
-    """A graph breaks one of the rules that the IR promises to keep."""
+    """A graph breaks one of the rules that the IR promises to keep.
+
+    Attributes:
+        operation: the operation at which it does; None if at none in particular.
+    """
+
+    operation: object = None
 
 
 class ParseError(TracegraphError):

@@ -29,6 +29,10 @@ class Use(NamedTuple):
     slot: int
 
 
+Slots = int | dict[int, None]
+"""The operand slots of one operation that read a value: mostly one."""
+
+
 class Value:
     """A result of an operation or a parameter of a region, defined once.
 
@@ -39,18 +43,28 @@ class Value:
         hint: the name it was given, by the user or in a text; the printer makes it unique.
     """
 
-    __slots__ = ("_uses", "hint", "index", "owner", "type")
+    __slots__ = ("_repeated", "_uses", "hint", "index", "owner", "type")
 
     def __init__(self, type: Type, owner: Operation | Region, index: int, hint: str = "") -> None:
         self.type = type
         self.owner = owner
         self.index = index
         self.hint = hint
-        self._uses: dict[Use, None] = {}
+        self._uses: dict[Operation, Slots] = {}
+        self._repeated = 0  # slots of operations that read it before in another slot
 
     @property
     def uses(self) -> Sequence[Use]:
-        """A snapshot of the operand slots that read this value, oldest first."""
+        """A snapshot of the operand slots that read this value, by reader, the oldest first."""
+        found: list[Use] = []
+        for operation, slots in self._uses.items():
+            every = (slots,) if isinstance(slots, int) else slots
+            found += [Use(operation, slot) for slot in every]
+        return tuple(found)
+
+    @property
+    def readers(self) -> Sequence[Operation]:
+        """A snapshot of the operations that read this value, each once, the oldest first."""
         return tuple(self._uses)
 
     @property
@@ -61,7 +75,30 @@ class Value:
     @property
     def use_count(self) -> int:
         """How many operand slots read this value, in constant time."""
-        return len(self._uses)
+        return len(self._uses) + self._repeated
+
+    def _note_use(self, operation: Operation, slot: int) -> None:
+        """Enters a slot that has come to read this value."""
+        slots = self._uses.get(operation)
+        if slots is None:
+            self._uses[operation] = slot
+            return
+        self._repeated += 1
+        if isinstance(slots, int):
+            self._uses[operation] = {slots: None, slot: None}
+        else:
+            slots[slot] = None
+
+    def _forget_use(self, operation: Operation, slot: int) -> None:
+        """Takes out a slot that reads something else from now on."""
+        slots = self._uses[operation]
+        if isinstance(slots, int):
+            del self._uses[operation]
+            return
+        del slots[slot]
+        self._repeated -= 1
+        if len(slots) == 1:
+            self._uses[operation] = next(iter(slots))
 
     @property
     def producer(self) -> Operation | None:
@@ -130,14 +167,14 @@ class Operation:
         self._previous: Operation | None = None
         self._next: Operation | None = None
         self.results: tuple[Value, ...] = tuple(
-            Value(type, self, i) for i, type in enumerate(result_types)
+            [Value(type, self, i) for i, type in enumerate(result_types)]
         )
         self.regions: tuple[Region, ...] = tuple(regions)
         for region in self.regions:
             region.owner = self
         self._operands: list[Value] = list(operands)
-        for index, value in enumerate(self._operands):
-            value._uses[Use(self, index)] = None  # pyright: ignore[reportPrivateUsage]
+        for slot, value in enumerate(self._operands):
+            value._note_use(self, slot)  # pyright: ignore[reportPrivateUsage]
 
     @property
     def operands(self) -> tuple[Value, ...]:

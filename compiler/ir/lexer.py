@@ -1,7 +1,8 @@
 """Cuts the text of a graph into tokens, one at a time, and words the errors about them.
 
 Time is linear in the text whatever its shape: each token is one match of one regular expression
-that never looks back, and lines are counted only for an error.
+that never looks back, and lines are counted only for an error. Memory is bounded too: a line that
+no graph needs is refused before its tokens are kept.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeVar
 
 from compiler.ir.errors import ParseError
+from compiler.ir.source_text import SourceText, clipped
 from compiler.ir.text import EXTENDED_DTYPE, STRING, WORD, unquote
 
 T = TypeVar("T")
 
 MAX_NESTING: Final = 100
-"""How deep regions and attribute values may nest in a text."""
+"""How deep attribute values and rows of elements may nest in a text."""
 
-_SHOWN: Final = 80
+MAX_LINE: Final = 4_000_000
+"""Where the last token of a line may begin. A signature of 30,000 named parameters fits."""
+
 _MAX_DIGITS: Final = 4000
 _TOKEN: Final = re.compile(
     rf"""
@@ -61,23 +65,26 @@ class Lexer:
     """Hands out the tokens of ``text[start:end]``, with one token of lookahead.
 
     Attributes:
+        source: the text.
         token: the token that is being looked at.
         ahead: the one after it.
     """
 
-    __slots__ = ("_depth", "_filename", "_text", "_tokens", "ahead", "token")
+    __slots__ = ("_depth", "_line_limit", "_tokens", "ahead", "source", "token")
 
-    def __init__(self, text: str, filename: str, start: int, end: int) -> None:
-        self._text = text
-        self._filename = filename
+    def __init__(self, source: SourceText, start: int, end: int) -> None:
+        self.source = source
         self._depth = 0
-        self._tokens = _tokens(text, start, end)
+        self._line_limit = MAX_LINE
+        self._tokens = _tokens(source.text, start, end)
         self.token = next(self._tokens)
         self.ahead = next(self._tokens, self.token)
 
     def advance(self) -> Token:
         """The token that was being looked at; looks at the next one."""
         token = self.token
+        if token.start > self._line_limit:
+            self._check_line(token)
         self.token = self.ahead
         self.ahead = next(self._tokens, self.ahead)
         return token
@@ -169,23 +176,27 @@ class Lexer:
         return items
 
     def enter(self) -> None:
-        """Counts one more level of nesting; ``leave`` counts it off.
+        """Counts one more level of nested values; ``leave`` counts it off.
 
         Raises:
             ParseError: the text nests too deeply.
         """
         self._depth += 1
         if self._depth > MAX_NESTING:
-            raise self.error(
-                "the text nests too deeply",
-                expected=f"at most {MAX_NESTING} levels of regions and values",
-                found="one level more",
-                hint="split the graph, or the value, into smaller ones",
-            )
+            raise self.too_deep(MAX_NESTING, "values")
 
     def leave(self) -> None:
         """Counts one level of nesting off."""
         self._depth -= 1
+
+    def too_deep(self, limit: int, what: str) -> ParseError:
+        """The error that the token opens one level too many."""
+        return self.error(
+            "the text nests too deeply",
+            expected=f"at most {limit} levels of {what}",
+            found="one level more",
+            hint=f"split the {what} into smaller ones",
+        )
 
     def unexpected(self, expected: str, hint: str = "") -> ParseError:
         """The error that the token is not what has to stand here."""
@@ -201,31 +212,30 @@ class Lexer:
     ) -> ParseError:
         """An error at a token, the one being looked at if none is given."""
         start = (token or self.token).start
-        line = self._text.count("\n", 0, start) + 1
-        line_start = self._text.rfind("\n", 0, start) + 1
-        column = start - line_start
+        line, column = self.source.position(start)
         return ParseError(
-            what,
+            clipped(what),
             line=line,
-            column=column + 1,
-            where=f"{self._filename}:{line}:{column + 1}{self._drawn(line_start, column)}",
-            expected=expected,
-            found=found,
+            column=column,
+            where=self.source.where(start),
+            expected=clipped(expected),
+            found=clipped(found),
             hint=hint,
         )
 
-    def _drawn(self, line_start: int, column: int) -> str:
-        line_end = self._text.find("\n", line_start)
-        line_end = len(self._text) if line_end < 0 else line_end
-        if line_end == line_start:
-            return ""
-        first = line_start + max(0, column - _SHOWN // 2)
-        last = min(first + _SHOWN, line_end)
-        before = "..." if first > line_start else ""
-        after = "..." if last < line_end else ""
-        shown = re.sub(r"\s", " ", self._text[first:last]) + after
-        caret = " " * (len(before) + line_start + column - first) + "^"
-        return f"\n{before}{shown}\n{caret}"
+    def _check_line(self, token: Token) -> None:
+        """Raises if the token's line is too long already, else notes up to where it may go."""
+        line_start = token.start - self.source.position_in_line(token.start)
+        self._line_limit = line_start + MAX_LINE
+        if token.start <= self._line_limit:
+            return
+        raise self.error(
+            "a line of the text is too long",
+            expected=f"lines of at most {MAX_LINE} characters",
+            found="a longer line",
+            hint="write one operation a line, and large arrays in the resources section",
+            token=token,
+        )
 
 
 def _tokens(text: str, start: int, end: int) -> Iterator[Token]:
@@ -241,5 +251,6 @@ def _describe(token: Token) -> str:
         return "the end of the text"
     if token.text == '"':
         return "a quoted string that does not end on its line"
-    shown = token.text if len(token.text) <= 40 else token.text[:37] + "..."
-    return f"`{shown}`"
+    if token.kind == "unknown" and not token.text.isprintable():
+        return f"the character U+{ord(token.text[0]):04X}"
+    return f"`{clipped(token.text, 40)}`"

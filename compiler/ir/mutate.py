@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from compiler.ir.attributes import Attributes
 from compiler.ir.errors import FrozenGraphError
-from compiler.ir.graph import Graph, Operation, ParameterInfo, Region, Use, Value
+from compiler.ir.graph import Graph, Operation, ParameterInfo, Region, Value
 from compiler.ir.locations import Location
 from compiler.ir.types import Type
 
@@ -72,9 +72,20 @@ def append(region: Region, op: Operation) -> Operation:
     return insert_before(region, None, op)
 
 
+def extend(region: Region, ops: Sequence[Operation]) -> None:
+    """Puts detached operations at the end of the region, in order."""
+    check_mutable(region)
+    for op in ops:
+        _link(region, None, op)
+
+
 def insert_before(region: Region, anchor: Operation | None, op: Operation) -> Operation:
     """Puts a detached operation before the anchor, or at the end if there is no anchor."""
     check_mutable(region)
+    return _link(region, anchor, op)
+
+
+def _link(region: Region, anchor: Operation | None, op: Operation) -> Operation:
     if op.parent is not None:
         raise ValueError(f"{op!r} already stands in a region")
     previous = region._last if anchor is None else anchor._previous
@@ -124,25 +135,25 @@ def erase(op: Operation) -> None:
 def drop_operands(op: Operation) -> None:
     """Forgets what the operation reads, inside its regions too (they go with it)."""
     check_mutable(op.parent)
-    for index, value in enumerate(op._operands):
-        del value._uses[Use(op, index)]
+    for slot, value in enumerate(op._operands):
+        value._forget_use(op, slot)
     op._operands.clear()
 
 
 def set_operand(op: Operation, index: int, value: Value) -> None:
     """Makes one operand slot read another value."""
     check_mutable(op.parent)
-    del op._operands[index]._uses[Use(op, index)]
+    op._operands[index]._forget_use(op, index)
     op._operands[index] = value
-    value._uses[Use(op, index)] = None
+    value._note_use(op, index)
 
 
 def set_operands(op: Operation, values: Sequence[Value]) -> None:
     """Makes the operation read these values instead of what it read."""
     drop_operands(op)
     op._operands.extend(values)
-    for index, value in enumerate(op._operands):
-        value._uses[Use(op, index)] = None
+    for slot, value in enumerate(op._operands):
+        value._note_use(op, slot)
 
 
 def replace_uses(old: Value, new: Value) -> int:

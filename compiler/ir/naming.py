@@ -61,12 +61,16 @@ def assign_names(graph: Graph) -> Names:
 def _name_region(region: Region, names: Names, sources: SourceNames) -> None:
     taken: dict[str, int] = {}
     variables = _variables(region, sources)
+    captured = _captured(region)
 
     def variable(value: Value) -> str:
         return variables.get(value, "")
 
+    def fallback(value: Value) -> str:
+        return _fallback(value, captured)
+
     # Hints first, so that a text keeps its names; then what the user wrote; then what is left.
-    for choose in (_hint, variable, _fallback):
+    for choose in (_hint, variable, fallback):
         _give(_values(region), choose, names, taken)
 
 
@@ -100,14 +104,18 @@ def _hint(value: Value) -> str:
     return value_name(value.hint)
 
 
-def _fallback(value: Value) -> str:
+def _captured(region: Region) -> int:
+    """How many of the parameters are captured arrays, which stand in front of the others."""
+    graph = region.owner
+    return sum(i.captured for i in graph.parameter_info) if isinstance(graph, Graph) else 0
+
+
+def _fallback(value: Value, captured: int) -> str:
     owner = value.owner
     if isinstance(owner, Operation):
         return value_name(_SHORT.get(owner.name, owner.name)) or "value"
-    graph = owner.owner
-    if not isinstance(graph, Graph):
+    if not isinstance(owner.owner, Graph):
         return _letters(value.index)
-    captured = sum(info.captured for info in graph.parameter_info)
     if value.index < captured:
         return f"const{value.index}"
     return f"arg{value.index - captured}"
@@ -150,8 +158,9 @@ def _may_be_named(op: Operation, frame: Frame) -> bool:
 
 def _is_read_elsewhere(value: Value, frame: Frame) -> bool:
     """Whether an op of the way forward reads the value on another line."""
-    readers = (use.operation for use in value.uses)
-    return any(op.location.frame not in (None, frame) and not _is_backward(op) for op in readers)
+    return any(
+        op.location.frame not in (None, frame) and not _is_backward(op) for op in value.readers
+    )
 
 
 def _is_backward(op: Operation) -> bool:

@@ -18,6 +18,7 @@ from compiler.ir.locations import UNKNOWN, Frame, Location
 from compiler.ir.naming import assign_names
 from compiler.ir.text import FORMAT_NAME, FORMAT_VERSION, is_word, quote, word
 from compiler.ir.types import ArrayType
+from compiler.ir.walk import Visit, traverse
 
 _INDENT: Final = "  "
 
@@ -50,7 +51,7 @@ class _Printer:
         self._lines.append(f"{FORMAT_NAME} {FORMAT_VERSION}")
         name = word(self._graph.name)
         self._lines.append(f"graph @{name}({self._parameters()}) -> ({self._results()}) {{")
-        self._operations(body, _INDENT)
+        self._lines += map(self._line, traverse(body))
         self._lines.append("}")
         self._add_resources()
         return "\n".join(self._lines) + "\n"
@@ -80,17 +81,15 @@ class _Printer:
         # A graph that breaks the rules is printed too, to show how: it may read an unknown value.
         return f"%{self._names.get(value, '?')}"
 
-    def _operations(self, region: Region, indent: str) -> None:
-        for op in region:
-            self._lines.append(indent + self._operation(op))
-            for inner in op.regions:
-                self._region(inner, indent + _INDENT)
+    def _line(self, visit: Visit) -> str:
+        indent = _INDENT * (visit.depth + 1)
+        if isinstance(visit.item, Operation):
+            return indent + self._operation(visit.item)
+        return f"{indent}}}" if visit.leaving else f"{indent}{self._region_head(visit.item)}"
 
-    def _region(self, region: Region, indent: str) -> None:
+    def _region_head(self, region: Region) -> str:
         parameters = ", ".join(self._typed(value) for value in region.parameters)
-        self._lines.append(f"{indent}{_region_name(region.name)} ({parameters}) {{")
-        self._operations(region, indent + _INDENT)
-        self._lines.append(f"{indent}}}")
+        return f"{_region_name(region.name)} ({parameters}) {{"
 
     def _operation(self, op: Operation) -> str:
         results = ", ".join(map(self._name, op.results))

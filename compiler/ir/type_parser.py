@@ -21,6 +21,7 @@ from compiler.ir.types import (
 _TYPE: Final = re.compile(r"(~?)(.*)\[([^\[\]]*)\]", re.DOTALL)
 _SYMBOLIC: Final = re.compile(r"[A-Za-z0-9_ ()+*^,./-]+")
 _MAX_DIGITS: Final = 20
+_MAX_LENGTH: Final = 10_000
 
 
 def parse_type(lexer: Lexer) -> Type:
@@ -32,6 +33,14 @@ def parse_type(lexer: Lexer) -> Type:
     if lexer.accept("opaque"):
         return _parse_opaque_type(lexer)
     token = lexer.expect_kind("type", "write the type of every value, such as f32[] or i32[8]")
+    if len(token.text) > _MAX_LENGTH:
+        raise lexer.error(
+            "a type is too long",
+            expected=f"at most {_MAX_LENGTH} characters",
+            found=f"{len(token.text)} characters",
+            hint="an array has few dimensions: separate them by commas, such as f32[8,4]",
+            token=token,
+        )
     match = _TYPE.fullmatch(token.text)
     if match is None:
         raise _unknown(lexer, token, token.text)
@@ -61,7 +70,7 @@ def _parse_opaque_type(lexer: Lexer) -> OpaqueType:
 
 
 def _parse_dim(lexer: Lexer, text: str, token: Token) -> Dim:
-    if text.isdecimal() and len(text) <= _MAX_DIGITS:
+    if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS:
         return int(text)
     if _SYMBOLIC.fullmatch(text) and any(char.isalpha() for char in text):
         return SymbolicDim(text)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from math import prod
 from typing import Any, Final, cast
 
 import ml_dtypes
@@ -65,12 +64,16 @@ class ArrayType:
     @property
     def is_static(self) -> bool:
         """Whether every dimension is a number."""
-        return all(isinstance(d, int) for d in self.shape)
+        return SymbolicDim not in map(type, self.shape)
 
     @property
     def size(self) -> int:
         """The number of elements; symbolic dimensions count as one."""
-        return prod(d if isinstance(d, int) else 1 for d in self.shape)
+        size = 1
+        for dim in self.shape:
+            if isinstance(dim, int):
+                size *= dim
+        return size
 
     @property
     def nbytes(self) -> int:

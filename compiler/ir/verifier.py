@@ -139,9 +139,14 @@ def _check_operands(graph: Graph, op: Operation, known: set[Value]) -> None:
             expected = "a parameter of the region, or a result of an operation before"
             what = f"operand {index} is not defined before in its region"
             _fail(graph, op, what, expected, value)
-        if Use(op, index) not in value._uses:  # pyright: ignore[reportPrivateUsage]
+        if not _is_noted(value, op, index):
             what = f"operand {index} does not have the operation in its use list"
             _fail(graph, op, what, Use(op, index), value.uses)
+
+
+def _is_noted(value: Value, op: Operation, index: int) -> bool:
+    slots = value._uses.get(op, ())  # pyright: ignore[reportPrivateUsage]
+    return index == slots if isinstance(slots, int) else index in slots
 
 
 def _check_facts(graph: Graph, op: Operation) -> None:
@@ -188,10 +193,12 @@ def _fail(
     graph: Graph, op: Operation | None, what: str, expected: object, found: object
 ) -> NoReturn:
     place = f"{op.location}, operation {op.name} in " if op is not None else ""
-    raise VerificationError(
+    error = VerificationError(
         what,
         where=f"{place}graph @{graph.name}",
         expected=str(expected),
         found=str(found),
         hint=_HINT,
     )
+    error.operation = op
+    raise error

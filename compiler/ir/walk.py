@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from compiler.ir import mutate
 from compiler.ir.graph import Graph, Operation, Region, Value
@@ -16,12 +17,13 @@ def walk(root: Graph | Region) -> Iterator[Operation]:
     """
     stack = [iter(root.body if isinstance(root, Graph) else root)]
     while stack:
-        op = next(stack[-1], None)
-        if op is None:
+        for op in stack[-1]:
+            yield op
+            if op.regions:
+                stack.extend(iter(region) for region in reversed(op.regions))
+                break
+        else:
             stack.pop()
-            continue
-        yield op
-        stack.extend(iter(region) for region in reversed(op.regions))
 
 
 def walk_regions(root: Graph | Region) -> Iterator[Region]:
@@ -29,7 +31,44 @@ def walk_regions(root: Graph | Region) -> Iterator[Region]:
     body = root.body if isinstance(root, Graph) else root
     yield body
     for op in walk(body):
-        yield from op.regions
+        if op.regions:
+            yield from op.regions
+
+
+class Visit(NamedTuple):
+    """A step of a traversal: an operation, or the way into a region or out of it.
+
+    Attributes:
+        item: the operation or the region.
+        depth: how many operations and regions it is inside of, the root not counted.
+        leaving: whether a region's operations have all been visited.
+    """
+
+    item: Operation | Region
+    depth: int
+    leaving: bool = False
+
+
+def traverse(root: Region) -> Iterator[Visit]:
+    """Every operation and nested region in the order of the text; depth is not limited."""
+    stack = [_visits(root, 0)]
+    while stack:
+        visit = next(stack[-1], None)
+        if visit is None:
+            stack.pop()
+            continue
+        yield visit
+        if isinstance(visit.item, Region) and not visit.leaving:
+            stack.append(_visits(visit.item, visit.depth + 1))
+
+
+def _visits(region: Region, depth: int) -> Iterator[Visit]:
+    """The visits that one region itself gives rise to."""
+    for op in region:
+        yield Visit(op, depth)
+        for inner in op.regions:
+            yield Visit(inner, depth + 1)
+            yield Visit(inner, depth + 1, leaving=True)
 
 
 def count_ops(root: Graph | Region) -> int:
@@ -40,7 +79,7 @@ def count_ops(root: Graph | Region) -> int:
 def clone(graph: Graph) -> Graph:
     """A copy that can be changed without touching the original. Attributes and types are shared."""
     copy = Graph(graph.name, Region(graph.body.name, handle=graph.body.handle), handle=graph.handle)
-    clone_region_into(graph.body, copy.body, {})
+    _fill([(graph.body, copy.body)])
     copy.parameter_info = graph.parameter_info
     copy.result_names = graph.result_names
     return copy
@@ -49,29 +88,44 @@ def clone(graph: Graph) -> Graph:
 def clone_region(region: Region) -> Region:
     """A detached copy of a region."""
     copy = Region(region.name, handle=region.handle)
-    clone_region_into(region, copy, {})
+    _fill([(region, copy)])
     return copy
-
-
-def clone_region_into(source: Region, target: Region, known: Mapping[Value, Value]) -> None:
-    """Appends copies of the source's parameters and operations to an empty target."""
-    mapping = dict(known)
-    created = mutate.add_parameters(target, [value.type for value in source.parameters])
-    for old, new in zip(source.parameters, created, strict=True):
-        new.hint = old.hint
-        mapping[old] = new
-    for op in source:
-        mutate.append(target, clone_operation(op, mapping))
 
 
 def clone_operation(op: Operation, mapping: dict[Value, Value]) -> Operation:
     """A detached copy that reads the mapped values; its results are entered in the mapping."""
+    copy = _copy(op, mapping)
+    _fill(list(zip(op.regions, copy.regions, strict=True)))
+    return copy
+
+
+def _fill(pending: list[tuple[Region, Region]]) -> None:
+    """Copies each region into the empty one beside it, nested ones too, to any depth."""
+    finished: list[tuple[Region, list[Operation]]] = []
+    while pending:
+        source, target = pending.pop()
+        created = mutate.add_parameters(target, [value.type for value in source.parameters])
+        mapping = dict(zip(source.parameters, created, strict=True))
+        for old, new in mapping.items():
+            new.hint = old.hint
+        copies = [_copy(op, mapping) for op in source]
+        finished.append((target, copies))
+        for op, copy in zip(source, copies, strict=True):
+            if op.regions:
+                pending.extend(zip(op.regions, copy.regions, strict=True))
+    # Inner regions first: while an op stands nowhere, its regions are found free in no time.
+    for target, copies in reversed(finished):
+        mutate.extend(target, copies)
+
+
+def _copy(op: Operation, mapping: dict[Value, Value]) -> Operation:
+    """A copy with empty regions."""
     copy = Operation(
         op.name,
         [mapping[value] for value in op.operands],
         [value.type for value in op.results],
         op.attributes,
-        [clone_region(region) for region in op.regions],
+        [Region(region.name, handle=region.handle) for region in op.regions],
         effects=op.effects,
         location=op.location,
         primitive=op.primitive,

@@ -19,9 +19,9 @@ from compiler.ir.attributes import Attribute, Dense, EnumValue, Opaque, Record
 from compiler.ir.errors import TracegraphError
 from compiler.ir.types import ExtendedDType
 from compiler.lowering import jax_compat
-from compiler.lowering.convert_types import to_dtype, to_jax_dtype
+from compiler.lowering.convert_types import NotInTextError, to_dtype, to_jax_dtype
 
-_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None))
+_PLAIN: Final = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _UNSPECIFIED: Final = ("Sharding", "UNSPECIFIED")
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{6,}")
 _MAX_TEXT: Final = 200
@@ -65,8 +65,7 @@ def from_attribute(value: Attribute) -> Any:
     if isinstance(value, EnumValue):
         return _enum(value)
     if isinstance(value, Record):
-        fields = {name: from_attribute(item) for name, item in value.fields}
-        return _class(value.kind)(**fields)
+        return _record(value)
     if isinstance(value, Opaque):
         raise _cannot_rebuild(f"{value.kind} {value.text}")
     return value
@@ -83,7 +82,29 @@ def _tuple(value: tuple[Any, ...]) -> Attribute:
 def _enum(value: EnumValue) -> Any:
     if (value.kind, value.member) == _UNSPECIFIED:
         return jax_compat.unspecified()
-    return _class(value.kind)[value.member]
+    kind = _class(value.kind)
+    if isinstance(kind, enum.EnumMeta) and value.member in kind.__members__:
+        return kind[value.member]
+    members = list(getattr(kind, "__members__", ()))
+    raise TracegraphError(
+        f"{value.kind} has no member {value.member}",
+        expected=f"one of {', '.join(members)}" if members else f"{value.kind}(field = value, ...)",
+        found=value.member,
+        hint="correct the attribute",
+    )
+
+
+def _record(value: Record) -> Any:
+    fields = {name: from_attribute(item) for name, item in value.fields}
+    try:
+        return _class(value.kind)(**fields)
+    except (TypeError, ValueError) as error:
+        raise TracegraphError(
+            f"{value.kind} cannot have these fields",
+            expected="the fields that JAX's class of this name has",
+            found=str(error).partition("\n")[0],
+            hint="correct the attribute",
+        ) from error
 
 
 def _class(kind: str) -> Any:
@@ -116,7 +137,7 @@ def _stable_text(value: Any) -> str:
 
 
 def _cannot_rebuild(what: str) -> TracegraphError:
-    return TracegraphError(
+    return NotInTextError(
         f"this graph was read from text, and text cannot rebuild {what}",
         expected="attributes that are numbers, names, enumerations and records",
         found=f"an object of the program that wrote the text: {what}",

@@ -18,6 +18,10 @@ from compiler.ir.types import (
 from compiler.lowering import jax_compat
 
 
+class NotInTextError(TracegraphError):
+    """A graph was read from text, and text cannot say what is asked for."""
+
+
 def to_dtype(dtype: Any) -> DType:
     """The element type of a JAX dtype."""
     if not jax_compat.is_extended_dtype(dtype):
@@ -62,14 +66,14 @@ def to_aval(type: Type) -> Any:
     if type.handle is not None:
         return type.handle
     if isinstance(type, OpaqueType) or type.sharding:
-        raise TracegraphError(
+        raise NotInTextError(
             f"this graph was read from text, and text cannot rebuild the type {type}",
             expected="array types without a sharding",
             found=str(type),
             hint="run the original function",
         )
     if not type.is_static:
-        raise TracegraphError(
+        raise NotInTextError(
             f"the type {type} has sizes that are not numbers",
             expected="sizes that are numbers",
             found=str(type),

@@ -76,6 +76,7 @@ def _products(x: jax.Array) -> Any:
     reductions = (jnp.sum, jnp.max, jnp.min, jnp.prod, jnp.argmax, jnp.argmin)
     return (
         x @ x,
+        lax.dot_general(x, x, (((1,), (0,)), ((), ()))),
         lax.conv_general_dilated(
             image, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
         ),
@@ -96,4 +97,5 @@ def _loops(x: jax.Array) -> Any:
         lax.scan(lambda c, a: (c + a, c), x[0], x),
         lax.while_loop(lambda c: c[0, 0] < 0, lambda c: c + 1, x),
         lax.cond(x[0, 0] > 0, lambda c: c, lambda c: -c, x),
+        jax.checkpoint(lambda c: c + 1)(x),
     )

@@ -10,11 +10,14 @@ from compiler.ir.effects import Effect
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
 from compiler.ir.locations import Location
+from compiler.ir.walk import walk_regions
 from compiler.lowering import jax_compat
 from compiler.lowering.convert import from_attribute
 from compiler.lowering.convert_types import to_aval
 from compiler.lowering.defaults import none_parameters
 from compiler.lowering.import_jaxpr import RegionOrigin
+
+_Jaxprs = dict[Region, jax_compat.Jaxpr]
 
 ANNOTATION_PREFIX: Final = "tg."
 """Attributes whose names start so are tracegraph's own and never reach JAX."""
@@ -28,7 +31,7 @@ def export_jaxpr(graph: Graph) -> jax_compat.Jaxpr:
     Raises:
         TracegraphError: the graph was read from text and holds an object that no text can rebuild.
     """
-    frame = _Frame(closed=True)
+    frame = _Frame(_region_jaxprs(graph.body), closed=True)
     inputs: list[Any] = []
     for value, info in zip(graph.parameters, graph.parameter_info, strict=True):
         var = frame.define(value)
@@ -39,14 +42,58 @@ def export_jaxpr(graph: Graph) -> jax_compat.Jaxpr:
     return _finish(frame, graph.body, inputs)
 
 
+def primitive_and_params(op: Operation) -> tuple[Any, dict[str, Any]]:
+    """The primitive behind an op and its parameters, regions as jaxprs, as the installed JAX binds.
+
+    Raises:
+        TracegraphError: JAX has no such primitive, or text cannot rebuild a parameter.
+    """
+    jaxprs: _Jaxprs = {}
+    for region in op.regions:
+        inner = _region_jaxprs(region)
+        jaxprs[region] = _region_jaxpr(region, inner)
+    return _primitive_and_params(op, jaxprs)
+
+
+def _primitive_and_params(op: Operation, jaxprs: _Jaxprs) -> tuple[Any, dict[str, Any]]:
+    missing = none_parameters().get(op.name, ()) if op.primitive is None else ()
+    params: dict[str, Any] = dict.fromkeys(missing)
+    params |= {
+        name: from_attribute(value)
+        for name, value in op.attributes.items()
+        if not name.startswith(ANNOTATION_PREFIX)
+    }
+    if op.regions:
+        params.update(_region_params(op, jaxprs))
+    primitive = _primitive(op)
+    return primitive, jax_compat.restore_params(
+        primitive, params, len(op.operands), len(op.results)
+    )
+
+
+def constant_value(attribute: Attribute) -> Any:
+    """What a constant holds, in the form in which a jaxpr may hold it."""
+    if isinstance(attribute, Opaque):
+        return from_attribute(attribute)
+    if not isinstance(attribute, Dense):
+        raise TypeError(f"a constant holds an array, not {attribute!r}")
+    if attribute.handle is not None:
+        return attribute.handle
+    array = attribute.array
+    return jax_compat.canonical_constant(array[()] if array.shape == () else array)
+
+
 class _Frame:
     """The variables, equations and constants of one jaxpr while it is made."""
 
-    def __init__(self, *, closed: bool) -> None:
+    def __init__(self, jaxprs: _Jaxprs, *, closed: bool) -> None:
         self.closed = closed
+        self._jaxprs = jaxprs
         self.atoms: dict[Value, Any] = {}
         self.equations: list[Any] = []
         self.constants: list[tuple[Any, Any]] = []
+        # Asked once: JAX would ask its settings again for every equation.
+        self._context = jax_compat.default_context()
 
     def define(self, value: Value) -> Any:
         """A fresh variable for a value."""
@@ -57,7 +104,7 @@ class _Frame:
         """Makes a constant a literal where it can be one, else a constant of the jaxpr."""
         attribute = op.attributes["value"]
         aval = to_aval(op.result.type)
-        value = _constant_value(attribute)
+        value = constant_value(attribute)
         is_scalar = isinstance(attribute, Dense) and attribute.shape == ()
         if is_scalar or not self.closed:
             self.atoms[op.result] = jax_compat.make_literal(value, aval)
@@ -68,16 +115,7 @@ class _Frame:
     def equation(self, op: Operation) -> None:
         """Adds the equation of an op."""
         operands = [self.atoms[value] for value in op.operands]
-        missing = none_parameters().get(op.name, ()) if op.primitive is None else ()
-        params: dict[str, Any] = dict.fromkeys(missing)
-        params |= {
-            name: from_attribute(value)
-            for name, value in op.attributes.items()
-            if not name.startswith(ANNOTATION_PREFIX)
-        }
-        params.update(_region_params(op))
-        primitive = _primitive(op)
-        params = jax_compat.restore_params(primitive, params, len(operands), len(op.results))
+        primitive, params = _primitive_and_params(op, self._jaxprs)
         results = [self.define(value) for value in op.results]
         self.equations.append(
             jax_compat.make_equation(
@@ -86,15 +124,23 @@ class _Frame:
                 primitive,
                 params,
                 {_effect(effect, operands) for effect in op.effects},
-                _source_info(op.location),
-                op.context,
+                source_info(op.location),
+                self._context if op.context is None else op.context,
             )
         )
 
 
-def _region_jaxpr(region: Region) -> jax_compat.Jaxpr:
+def _region_jaxprs(root: Region) -> _Jaxprs:
+    """The jaxprs of all regions inside one, the inner ones made first: nesting costs no stack."""
+    jaxprs: _Jaxprs = {}
+    for region in reversed(list(walk_regions(root))[1:]):
+        jaxprs[region] = _region_jaxpr(region, jaxprs)
+    return jaxprs
+
+
+def _region_jaxpr(region: Region, jaxprs: _Jaxprs) -> jax_compat.Jaxpr:
     origin = region.handle
-    frame = _Frame(closed=not isinstance(origin, RegionOrigin) or origin.closed)
+    frame = _Frame(jaxprs, closed=not isinstance(origin, RegionOrigin) or origin.closed)
     return _finish(frame, region, [frame.define(value) for value in region.parameters])
 
 
@@ -120,12 +166,12 @@ def _finish(frame: _Frame, region: Region, inputs: Sequence[Any]) -> jax_compat.
     )
 
 
-def _region_params(op: Operation) -> dict[str, Any]:
+def _region_params(op: Operation, jaxprs: _Jaxprs) -> dict[str, Any]:
     """The sub-jaxprs of an op under the names of its parameters."""
     params: dict[str, Any] = {}
     for region in op.regions:
         base, _, index = region.name.partition("[")
-        jaxpr = _region_jaxpr(region)
+        jaxpr = jaxprs[region]
         params[base] = (*params.get(base, ()), jaxpr) if index else jaxpr
     return params
 
@@ -156,22 +202,12 @@ def _effect(effect: Effect, operands: Sequence[Any]) -> Any:
     return jax_compat.rebind_effect(effect.handle, effect.operand, operands)
 
 
-def _source_info(location: Location) -> Any:
+def source_info(location: Location) -> Any:
+    """The source information of an equation that comes from there."""
     handle = location.handle
     if handle is not None and jax_compat.name_stack_text(handle) == location.name_stack:
         return handle
     return jax_compat.with_name_stack(handle, location.name_stack)
-
-
-def _constant_value(attribute: Attribute) -> Any:
-    if isinstance(attribute, Opaque):
-        return from_attribute(attribute)
-    if not isinstance(attribute, Dense):
-        raise TypeError(f"a constant holds an array, not {attribute!r}")
-    if attribute.handle is not None:
-        return attribute.handle
-    array = attribute.array
-    return jax_compat.canonical_constant(array[()] if array.shape == () else array)
 
 
 def _captured(graph: Graph, value: Value, handle: object) -> Any:

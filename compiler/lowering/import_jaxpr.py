@@ -10,10 +10,18 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from compiler.ir import mutate
-from compiler.ir.attributes import Attribute
-from compiler.ir.builder import Builder
+from compiler.ir.attributes import Attribute, Dense
 from compiler.ir.effects import NO_EFFECTS, Effect, Effects
-from compiler.ir.graph import CONSTANT, RETURN, YIELD, Graph, ParameterInfo, Region, Value
+from compiler.ir.graph import (
+    CONSTANT,
+    RETURN,
+    YIELD,
+    Graph,
+    Operation,
+    ParameterInfo,
+    Region,
+    Value,
+)
 from compiler.ir.types import Type
 from compiler.lowering import jax_compat
 from compiler.lowering.convert import to_attribute
@@ -65,6 +73,8 @@ class _Importer:
 
     def __init__(self) -> None:
         self._types: dict[Any, Type] = {}
+        self._types_by_id: dict[int, tuple[Any, Type]] = {}
+        self._unread: list[tuple[Region, jax_compat.JaxprParts, dict[Any, Value]]] = []
         self._locations = LocationReader()
         self._plain_context = jax_compat.default_context()
 
@@ -87,21 +97,33 @@ class _Importer:
         mutate.set_parameter_info(graph, info)
         kept = [not big for big in hoisted]
         self._fill(graph.body, parts, env, RETURN, kept)
+        # Regions within regions wait on a list, so that nesting costs no stack.
+        while self._unread:
+            self._fill(*self._unread.pop(), YIELD)
         graph.result_names = _result_names(parts)
         return graph
 
     def region(self, jaxpr: jax_compat.Jaxpr, name: str) -> Region:
+        """A region with its parameters; what is in it is read when its op has been made."""
         parts = jax_compat.split_jaxpr(jaxpr)
         region = Region(name, handle=RegionOrigin(parts.debug_info, parts.closed))
         invars = parts.invars if parts.closed else [*parts.constvars, *parts.invars]
         values = mutate.add_parameters(region, [self.type(v.aval) for v in invars])
-        self._fill(region, parts, dict(zip(invars, values, strict=True)), YIELD)
+        self._unread.append((region, parts, dict(zip(invars, values, strict=True))))
         return region
 
     def type(self, aval: Any) -> Type:
+        """The type of an abstract value: one object for all that are equal.
+
+        Variables share few abstract values, and hashing one costs more than all else here.
+        """
+        known = self._types_by_id.get(id(aval))
+        if known is not None:
+            return known[1]
         found = self._types.get(aval)
         if found is None:
             found = self._types[aval] = to_type(aval)
+        self._types_by_id[id(aval)] = (aval, found)  # the reference keeps the number taken
         return found
 
     def _fill(
@@ -113,14 +135,15 @@ class _Importer:
         kept: Sequence[bool] | None = None,
     ) -> None:
         """Adds the constants, equations and terminator of a jaxpr to an empty region."""
-        scope = _Scope(self, region, env)
+        scope = _Scope(self, env)
         flags = kept if kept is not None else [True] * len(parts.constants)
         for var, value, keep in zip(parts.constvars, parts.constants, flags, strict=False):
             if keep:
                 env[var] = scope.constant(value, var.aval)
         for equation in parts.equations:
             self._equation(scope, equation)
-        scope.builder.op(terminator, [scope.read(atom) for atom in parts.outvars], ())
+        scope.ops.append(Operation(terminator, [scope.read(atom) for atom in parts.outvars], ()))
+        mutate.extend(region, scope.ops)
 
     def _equation(self, scope: _Scope, equation: jax_compat.Equation) -> None:
         primitive = equation.primitive
@@ -134,7 +157,7 @@ class _Importer:
             else:
                 attributes[key] = to_attribute(value)
         operands = [scope.read(atom) for atom in equation.invars]
-        op = scope.builder.op(
+        op = Operation(
             primitive.name if known else f"foreign.{primitive.name}",
             operands,
             [self.type(var.aval) for var in equation.outvars],
@@ -145,6 +168,7 @@ class _Importer:
             primitive=primitive,
             context=None if equation.ctx == self._plain_context else equation.ctx,
         )
+        scope.ops.append(op)
         scope.env.update(zip(equation.outvars, op.results, strict=True))
 
     def _regions(self, key: str, value: Any) -> list[Region]:
@@ -154,11 +178,11 @@ class _Importer:
 
 
 class _Scope:
-    """The variables of one jaxpr and the constants made for it, each once."""
+    """The variables of one jaxpr, the ops made of it, and its constants, each once."""
 
-    def __init__(self, importer: _Importer, region: Region, env: dict[Any, Value]) -> None:
+    def __init__(self, importer: _Importer, env: dict[Any, Value]) -> None:
         self.importer = importer
-        self.builder = Builder(region)
+        self.ops: list[Operation] = []
         self.env = env
         self._constants: dict[object, Value] = {}
 
@@ -172,12 +196,20 @@ class _Scope:
         """The value of a constant; equal constants share one op."""
         type = self.importer.type(aval)
         attribute = constant_attribute(value, type)
-        key = (type, attribute)
+        key = _constant_key(type, attribute)
         found = self._constants.get(key)
         if found is None:
-            found = self.builder.op(CONSTANT, (), (type,), {"value": attribute}).result
-            self._constants[key] = found
+            op = Operation(CONSTANT, (), (type,), {"value": attribute})
+            self.ops.append(op)
+            found = self._constants[key] = op.result
         return found
+
+
+def _constant_key(type: Type, attribute: Attribute) -> object:
+    """Agrees for constants that are the same; scalars, which most are, by their bits alone."""
+    if isinstance(attribute, Dense) and attribute.shape == ():
+        return (id(type), attribute.array.tobytes())
+    return (type, attribute)
 
 
 def _effects(equation: jax_compat.Equation) -> Effects:

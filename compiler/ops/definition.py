@@ -81,12 +81,12 @@ def known_names() -> frozenset[str]:
 
 def is_removable(op: Operation) -> bool:
     """Whether the op may be dropped when nobody reads its results."""
-    return not op.is_terminator and _all_inside(op, lambda d: d.pure)
+    return not op.is_terminator and _all_inside(op, _is_pure)
 
 
 def is_mergeable(op: Operation) -> bool:
     """Whether the op may be replaced by an equal one that ran before it."""
-    return not op.is_terminator and _all_inside(op, lambda d: d.pure and d.stable)
+    return not op.is_terminator and _all_inside(op, _is_stable)
 
 
 def is_duplicable(op: Operation) -> bool:
@@ -99,12 +99,22 @@ def are_reorderable(first: Operation, second: Operation) -> bool:
     return is_removable(first) or is_removable(second)
 
 
+def _is_pure(definition: OpDef) -> bool:
+    return definition.pure
+
+
+def _is_stable(definition: OpDef) -> bool:
+    return definition.pure and definition.stable
+
+
 def _all_inside(op: Operation, holds: Callable[[OpDef], bool]) -> bool:
-    if not _allowed(op, holds):
-        return False
+    if not op.regions or not _allowed(op, holds):
+        return _allowed(op, holds)
     inner = (op for region in op.regions for op in walk(region))
     return all(op.is_terminator or _allowed(op, holds) for op in inner)
 
 
 def _allowed(op: Operation, holds: Callable[[OpDef], bool]) -> bool:
-    return holds(lookup(op.name)) and all(e.kind in HARMLESS_EFFECTS for e in op.effects)
+    if not holds(_TABLE.get(op.name, UNKNOWN)):
+        return False
+    return not op.effects or all(effect.kind in HARMLESS_EFFECTS for effect in op.effects)

@@ -12,14 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from compiler.analysis.constants import constant_value
+from compiler.analysis.constants import uniform
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Operation, Value
 from compiler.ops.definition import lookup
 from compiler.ops.floats import FLOATS
-
-MAX_SCAN: Final = 1024
-"""Constants of more elements are not searched for being one number everywhere."""
 
 INTEGER_NEUTRAL: Final[Mapping[str, int]] = {
     "add": 0,
@@ -40,6 +37,11 @@ INTEGER_ABSORBING: Final[Mapping[str, int]] = {"and": 0, "or": -1, "mul": 0}
 BOOL_ABSORBING: Final[Mapping[str, bool]] = {"and": False, "or": True}
 IDEMPOTENT: Final = frozenset({"and", "or", "max", "min"})
 INVOLUTIONS: Final = frozenset({"neg", "not"})
+_BESIDE_NUMBERS: Final = frozenset().union(
+    *(INTEGER_NEUTRAL, FLOAT_NEUTRAL, BOOL_NEUTRAL, INTEGER_ABSORBING, BOOL_ABSORBING)
+)
+NAMES: Final = _BESIDE_NUMBERS | INVOLUTIONS | IDEMPOTENT | {"select_n", "integer_pow"}
+"""The ops that have an identity here."""
 
 
 def arithmetic_identity(op: Operation) -> Value | None:
@@ -55,51 +57,31 @@ def arithmetic_identity(op: Operation) -> Value | None:
     left, right = op.operands
     if left is right and op.name in IDEMPOTENT:
         return left
-    return _beside_neutral(op, left, right) or _absorbed(op, left, right)
-
-
-def uniform(value: Value) -> Array | None:
-    """The number that every element of a value is, as a scalar array; None if not known."""
-    producer = value.producer
-    while producer is not None and producer.name in ("broadcast_in_dim", "reshape"):
-        value = producer.operands[0]
-        producer = value.producer
-    array = constant_value(value)
-    if array is None or not 0 < array.size <= MAX_SCAN:
+    if op.name not in _BESIDE_NUMBERS:
         return None
-    first = array.reshape(-1)[:1]
-    repeated = array.size * first.tobytes()
-    return first.reshape(()) if np.ascontiguousarray(array).tobytes() == repeated else None
+    return _beside_number(op, right, left) or _beside_number(op, left, right)
 
 
-def _beside_neutral(op: Operation, left: Value, right: Value) -> Value | None:
-    tables = (INTEGER_NEUTRAL, FLOAT_NEUTRAL, BOOL_NEUTRAL)
-    if _is_number(right, op.name, *tables):
-        return left
-    if lookup(op.name).commutative and _is_number(left, op.name, *tables):
-        return right
-    return None
+def _beside_number(op: Operation, side: Value, other: Value) -> Value | None:
+    """What the op is if one side is a number that is neutral or absorbs the other side."""
+    number = uniform(side)
+    if number is None:
+        return None
+    may_be_neutral = side is op.operands[1] or lookup(op.name).commutative
+    if may_be_neutral and _is_one_of(number, op.name, INTEGER_NEUTRAL, FLOAT_NEUTRAL, BOOL_NEUTRAL):
+        return other
+    absorbs = _is_one_of(number, op.name, INTEGER_ABSORBING, NO_FLOATS, BOOL_ABSORBING)
+    return side if absorbs else None
 
 
-def _absorbed(op: Operation, left: Value, right: Value) -> Value | None:
-    tables = (INTEGER_ABSORBING, NO_FLOATS, BOOL_ABSORBING)
-    found = (value for value in (right, left) if _is_number(value, op.name, *tables))
-    return next(found, None)
-
-
-def _is_number(
-    value: Value,
+def _is_one_of(
+    number: Array,
     name: str,
     integers: Mapping[str, int],
     floats: Mapping[str, float],
     bools: Mapping[str, bool],
 ) -> bool:
-    """Whether the value is everywhere the number that the tables give for this op."""
-    if name not in integers and name not in floats and name not in bools:
-        return False
-    number = uniform(value)
-    if number is None:
-        return False
+    """Whether it is the number that the tables give for this op."""
     dtype: np.dtype[Any] = number.dtype
     if dtype.kind == "b":
         return name in bools and bool(number) == bools[name]

@@ -7,8 +7,8 @@ state between runs and never reports whether it changed something; the rewriter 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar
 
 from compiler.ir.graph import Graph
 from compiler.rewrite.rewriter import Rewriter
@@ -23,9 +23,15 @@ class Pass(ABC):
 
     Attributes:
         name: how pipelines call it, in lower case with hyphens.
+        idempotent: whether a second run right after the first never changes anything. The manager
+            does not run such a pass again until another one has changed the graph.
+        keeps_derivatives: whether derivatives and batches of the graph are the same after it, so
+            that it may run on a function that somebody outside differentiates or batches.
     """
 
     name: ClassVar[str]
+    idempotent: ClassVar[bool] = True
+    keeps_derivatives: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
@@ -35,10 +41,15 @@ class Pass(ABC):
         """The text form: the name, and the options that are not at their defaults."""
         changed = [
             f"{field.name}={option_text(getattr(self, field.name))}"
-            for field in fields(self)
+            for field in option_fields(type(self))
             if getattr(self, field.name) != field.default
         ]
         return self.name + (f"{{{','.join(changed)}}}" if changed else "")
+
+
+def option_fields(cls: type[Pass]) -> list[Field[Any]]:
+    """The fields that are options; those marked hidden have no text form."""
+    return [field for field in fields(cls) if not field.metadata.get("hidden")]
 
 
 def option_text(value: Option) -> str:

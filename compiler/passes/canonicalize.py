@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from compiler.analysis.constants import uniform
 from compiler.ir.graph import CONSTANT, Graph, Operation, Value
 from compiler.ir.walk import walk
 from compiler.ops.definition import is_removable, lookup
-from compiler.passes.arithmetic_identities import arithmetic_identity, uniform
+from compiler.passes import arithmetic_identities, shape_identities
+from compiler.passes.arithmetic_identities import arithmetic_identity
 from compiler.passes.base import Pass
 from compiler.passes.shape_identities import compose, shape_identity
 from compiler.rewrite.rewriter import Rewriter, same_types
+
+IDENTITIES: Final = arithmetic_identities.NAMES | shape_identities.NAMES
+"""The ops that some identity is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Canonicalize(Pass):
     """
 
     name: ClassVar[str] = "canonicalize"
+    keeps_derivatives: ClassVar[bool] = True
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place.
@@ -54,7 +60,7 @@ class Canonicalize(Pass):
         pending = list(walk(graph))[::-1]
         while pending and rewriter.may_change():
             op = pending.pop()
-            if op.parent is None or op.parent.graph is None:
+            if op.parent is not graph.body and (op.parent is None or op.parent.graph is None):
                 continue
             made = _canonicalize(op, rewriter)
             if made is not None:
@@ -66,25 +72,27 @@ def _canonicalize(op: Operation, rewriter: Rewriter) -> Operation | None:
     if op.name == "cond":
         _take_branch(op, rewriter)
         return None
+    commutes = lookup(op.name).commutative
+    if not commutes and op.name not in IDENTITIES:
+        return None
     if len(op.results) != 1 or op.regions or not is_removable(op):
         return None
     same = _identity(op)
     if same is not None:
         rewriter.replace(op, [same])
         return None
-    _put_constant_last(op, rewriter)
+    if commutes:
+        _put_constant_last(op, rewriter)
     return compose(op, rewriter)
 
 
 def _identity(op: Operation) -> Value | None:
     """The value of exactly the op's result type that the op always equals."""
-    found = (identity(op) for identity in (arithmetic_identity, shape_identity))
-    return next((v for v in found if v is not None and v.type == op.result.type), None)
+    found = arithmetic_identity(op) or shape_identity(op)
+    return found if found is not None and found.type == op.result.type else None
 
 
 def _put_constant_last(op: Operation, rewriter: Rewriter) -> None:
-    if not lookup(op.name).commutative:
-        return
     first, second, *rest = op.operands
     if _is_constant(first) and not _is_constant(second):
         rewriter.set_operands(op, (second, first, *rest))

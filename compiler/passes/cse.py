@@ -46,6 +46,7 @@ class CommonSubexpressionElimination(Pass):
     """
 
     name: ClassVar[str] = "cse"
+    keeps_derivatives: ClassVar[bool] = True
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place."""
@@ -54,31 +55,57 @@ class CommonSubexpressionElimination(Pass):
 
 
 def _merge_in(region: Region, rewriter: Rewriter) -> None:
-    seen: dict[Hashable, list[Operation]] = {}
+    seen = _Seen()
     for op in region:
         if not rewriter.may_change():
             return
         if op.name in RECOMPUTED or not is_mergeable(op):
             continue
-        candidates = seen.setdefault(_key(op), [])
-        earlier = next((other for other in candidates if _agree(other, op)), None)
-        if earlier is None:
-            candidates.append(op)
-        else:
+        earlier = seen.equal_to(op)
+        if earlier is not None:
             rewriter.replace(op, earlier.results)
 
 
-def _key(op: Operation) -> Hashable:
-    """What mergeable ops must have in common, as far as it can be hashed.
+class _Seen:
+    """The ops of a region so far: by name and operands, and by the rest where those are shared.
+
+    Few ops share both with another, so the rest, which costs more, is rarely looked at.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[Hashable, Operation] = {}
+        self._shared: dict[Hashable, dict[Hashable, list[Operation]]] = {}
+
+    def equal_to(self, op: Operation) -> Operation | None:
+        """An op before that computes the same; where there is none, the op is noted."""
+        place = _place(op)
+        first = self._first.setdefault(place, op)
+        if first is op:
+            return None
+        if place not in self._shared:
+            self._shared[place] = {_rest(first): [first]}
+        candidates = self._shared[place].setdefault(_rest(op), [])
+        earlier = next((other for other in candidates if _agree(other, op)), None)
+        if earlier is None:
+            candidates.append(op)
+        return earlier
+
+
+def _place(op: Operation) -> Hashable:
+    """The name and the operands; of two that may change places, in one order for both."""
+    operands = op.operands
+    swaps = len(operands) > 1 and lookup(op.name).commutative
+    if swaps and id(operands[0]) > id(operands[1]):
+        operands = (operands[1], operands[0], *operands[2:])
+    return (op.name, operands)
+
+
+def _rest(op: Operation) -> Hashable:
+    """What else mergeable ops must have in common, as far as it can be hashed.
 
     An attribute that is None and one that is not there are the same: text leaves both out.
     """
-    operands = [id(value) for value in op.operands]
-    if lookup(op.name).commutative:
-        operands[:2] = sorted(operands[:2])
     return (
-        op.name,
-        tuple(operands),
         tuple(
             (name, _attribute_key(value))
             for name, value in sorted(op.attributes.items())

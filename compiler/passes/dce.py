@@ -48,6 +48,7 @@ class DeadCodeElimination(Pass):
     """
 
     name: ClassVar[str] = "dce"
+    keeps_derivatives: ClassVar[bool] = True
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place."""

@@ -54,6 +54,7 @@ class FoldConstants(Pass):
     """
 
     name: ClassVar[str] = "fold-constants"
+    keeps_derivatives: ClassVar[bool] = True
     max_elements: int = 64
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
@@ -72,20 +73,27 @@ class FoldConstants(Pass):
             return True
         if sum(type.size for type in results if type) > self.max_elements:
             return False
-        dying = {v for v in op.operands if all(use.operation is op for use in v.uses)}
+        dying = {v for v in op.operands if v.use_count <= len(op.operands) and v.readers == (op,)}
         freed = sum(type.nbytes for value in dying if (type := _plain_type(value)))
         return sum(type.nbytes for type in results if type) <= freed
 
 
 def _constant_operands(op: Operation) -> list[Array] | None:
     """The operands' elements, if the op may be folded and all of them are known."""
-    if op.name == CONSTANT or lookup(op.name).evaluate is None or not is_removable(op):
+    if op.name == CONSTANT or not all(map(_is_constant, op.operands)):
+        return None
+    if lookup(op.name).evaluate is None or not is_removable(op):
         return None
     if any(_plain_type(value) is None for value in op.results):
         return None
     arrays = [constant_value(value) for value in op.operands]
     known = [array for array in arrays if array is not None]
     return known if len(known) == len(arrays) else None
+
+
+def _is_constant(value: Value) -> bool:
+    """Whether it may be worth looking at: asked first, because most operands are none."""
+    return value.producer is not None and value.producer.name == CONSTANT
 
 
 def _plain_type(value: Value) -> ArrayType | None:

@@ -44,6 +44,9 @@ LOOPED: Final = ELEMENTWISE | {
 """Ops whose every result element is computed from a few operand elements found by their index."""
 
 
+_FUSABLE: Final = LOOPED | REDUCTIONS
+
+
 @dataclass(frozen=True, slots=True)
 class Fuse(Pass):
     """Mark the ops that run as one loop by ``tg.group``, numbered in program order.
@@ -130,9 +133,7 @@ def _describe(index: int, ops: list[Operation]) -> FusionGroup:
         index,
         tuple(ops),
         tuple(value for value in read if value not in made),
-        tuple(
-            v for op in ops for v in op.results if any(u.operation not in inside for u in v.uses)
-        ),
+        tuple(v for op in ops for v in op.results if not inside.issuperset(v.readers)),
         _bytes_saved(inside),
         total(cost_of(op) for op in ops).flops,
         tuple(dict.fromkeys(op.location.frame for op in ops if op.location.frame is not None)),
@@ -177,9 +178,8 @@ def _form(region: Region, limit: int) -> dict[Operation, _Group]:
 
 
 def _is_fusable(op: Operation) -> bool:
-    named = op.name in LOOPED or op.name in REDUCTIONS
     return (
-        named
+        op.name in _FUSABLE
         and len(op.results) == 1
         and isinstance(op.result.type, ArrayType)
         and is_duplicable(op)
@@ -190,20 +190,17 @@ def _group_of_readers(op: Operation, groups: dict[Operation, _Group]) -> _Group 
     """The one group that all readers are in, if the op may feed a loop at all."""
     if op.name in REDUCTIONS:
         return None
-    found = {groups.get(use.operation) for use in op.result.uses}
+    found = {groups.get(reader) for reader in op.result.readers}
     return found.pop() if len(found) == 1 else None
 
 
 def _repeats(op: Operation, group: _Group) -> int:
     """How often each of the op's elements would be computed: readers that broadcast ask again."""
-    return max(
-        group.repeats[reader] * _fan_out(op, reader)
-        for reader in dict.fromkeys(use.operation for use in op.result.uses)
-    )
+    return max([group.repeats[reader] * _fan_out(op, reader) for reader in op.result.readers])
 
 
 def _fan_out(op: Operation, reader: Operation) -> int:
-    if reader.name in REDUCTIONS:
+    if reader.name in REDUCTIONS or reader.result.type is op.result.type:
         return 1
     size, wanted = _size(op.result), _size(reader.result)
     return -(-wanted // size) if size else 1
@@ -211,6 +208,8 @@ def _fan_out(op: Operation, reader: Operation) -> int:
 
 def _pays(op: Operation, repeats: int) -> bool:
     """Whether computing it again costs less than the traffic of storing and reading it."""
+    if repeats == 1:
+        return True
     cost: Cost = cost_of(op)
     work = cost.flops + FLOPS_PER_TRANSCENDENTAL * cost.transcendentals
     return work * (repeats - 1) <= MAX_FLOPS_PER_BYTE * 2 * nbytes(op.result)
@@ -225,7 +224,7 @@ def _bytes_saved(members: Iterable[Operation]) -> int:
     inside = set(members)
     saved = 0
     for op in inside:
-        readers = {use.operation for use in op.result.uses}
-        if readers and readers <= inside and op.name not in VIEWS:
+        readers = op.result.readers
+        if readers and inside.issuperset(readers) and op.name not in VIEWS:
             saved += nbytes(op.result) * (1 + len(readers))
     return saved

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from compiler.ir.attributes import Attribute, EnumValue
-from compiler.ir.graph import Graph, Operation
-from compiler.ir.walk import count_ops, walk, walk_regions
+from compiler.ir.graph import Graph, Operation, Region
+from compiler.ir.walk import count_ops, walk
 from compiler.passes.base import Pass
 from compiler.rewrite.rewriter import Rewriter, same_types
 
@@ -60,14 +60,20 @@ class InlineCalls(Pass):
     max_ops: int = 0
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
-        """Transforms the graph in place."""
+        """Transforms the graph in place.
+
+        Outer calls go first, so that each op moves once, from its own call to where it stays.
+        """
         large = self._large_shared_bodies(graph)
-        for region in reversed(list(walk_regions(graph))):
-            for op in region:
-                if not rewriter.may_change():
-                    return
-                if self._is_inlinable(op) and op not in large:
-                    _inline(op, rewriter)
+        pending = _backwards(graph.body)
+        while pending and rewriter.may_change():
+            op = pending.pop()
+            if not op.regions:
+                continue
+            inside = [inner for region in reversed(op.regions) for inner in _backwards(region)]
+            if self._is_inlinable(op) and op not in large:
+                _inline(op, rewriter)
+            pending += inside
 
     def _is_inlinable(self, op: Operation) -> bool:
         admitted = CALLS | DERIVATIVES if self.derivatives else CALLS
@@ -87,6 +93,11 @@ class InlineCalls(Pass):
             for op, key in calls.items()
             if times[key] > 1 and count_ops(op.regions[0]) > self.max_ops
         }
+
+
+def _backwards(region: Region) -> list[Operation]:
+    """The ops, the last one first: a list to take from at its end. Terminators stay in place."""
+    return [op for op in reversed(region) if not op.is_terminator]
 
 
 def _loses_nothing(op: Operation) -> bool:

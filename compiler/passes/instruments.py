@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from compiler.ir.errors import VerificationError
 from compiler.ir.graph import Graph
+from compiler.ir.locations import Location
 from compiler.ir.printer import print_graph
 from compiler.ir.verifier import verify
 from compiler.ir.walk import clone, walk
@@ -24,12 +25,14 @@ class Event(NamedTuple):
         graph: the graph at that moment.
         rest: the pass itself and what the pipeline still has to run after it.
         changes: how many changes the pass made; 0 before it ran.
+        last: the rule of the last rewrite that the pass began, and the line that it was about.
     """
 
     title: str
     graph: Graph
     rest: Pipeline
     changes: int = 0
+    last: tuple[str, Location] | None = None
 
 
 class Instrument:
@@ -101,10 +104,25 @@ class OrderedEffects(Instrument):
 
 
 class Limit(Instrument):
-    """Lets only the first changes of a pipeline happen: the tool of a bisection."""
+    """Lets only the first changes of a pipeline happen: the tool of a bisection.
+
+    Attributes:
+        changes: how many; a rewrite under way is always finished.
+        last: the event of the last pass that changed something, once the pipeline has run.
+    """
 
     def __init__(self, changes: int) -> None:
         self.changes = changes
+        self.last: Event | None = None
+
+    def start(self) -> None:
+        """Forgets what an attempt that failed did."""
+        self.last = None
+
+    def after(self, event: Event) -> None:
+        """Notes the pass if it changed something."""
+        if event.changes:
+            self.last = event
 
 
 class Reproducer(Instrument):

@@ -13,6 +13,7 @@ from compiler.ir.walk import clone, count_ops
 from compiler.passes.base import Pass
 from compiler.passes.instruments import Event, Instrument, Limit
 from compiler.passes.pipeline import Pipeline, Repeat
+from compiler.rewrite.log import RewriteLog, RuleFailure
 from compiler.rewrite.rewriter import Rewriter
 
 
@@ -26,6 +27,7 @@ class PassRun:
         ops_before: operations before it ran, nested ones included, constants not.
         ops_after: the same after it.
         milliseconds: its time, instruments not included.
+        log: which rules fired, nearly fired and failed.
     """
 
     title: str
@@ -33,14 +35,15 @@ class PassRun:
     ops_before: int
     ops_after: int
     milliseconds: float
+    log: RewriteLog = field(default_factory=RewriteLog, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A pass that raised and was left out.
+    """A pass or a rule that raised and was left out.
 
     Attributes:
-        name: its text.
+        name: what it is and what it is called: ``the pass cse``, ``the rule slice-of-dot``.
         error: what it raised.
         reproducer: the file that runs it again, if one was written.
     """
@@ -103,6 +106,10 @@ class _Run:
         graph: what to optimise.
         errors: what earlier attempts met, by the title of the step; these steps, and later ones of
             the same pass, are left out.
+
+    Attributes:
+        total: how many changes were made so far.
+        settled: of each pass that would change nothing now, the total after its last run.
     """
 
     def __init__(self, manager: PassManager, graph: Graph, errors: Mapping[str, Exception]) -> None:
@@ -113,6 +120,7 @@ class _Run:
         self.limit = next((i for i in manager.instruments if isinstance(i, Limit)), None)
         self.ops = count_ops(graph)
         self.total = 0
+        self.settled: dict[Pass, int] = {}
 
     def execute(self) -> tuple[str, Exception] | None:
         """Runs all that is not left out; returns the title and error of the first new failure."""
@@ -135,7 +143,7 @@ class _Run:
         for instrument in self.manager.instruments:
             path = instrument.failed(event, error) or path
         self.left_out.add(step.run)
-        self.result.failures.append(Failure(str(step.run), error, path))
+        self.result.failures.append(Failure(f"the pass {step.run}", error, path))
 
     def _steps(
         self, pipeline: Pipeline, prefix: str, tail: tuple[Pass | Repeat, ...]
@@ -166,20 +174,37 @@ class _Run:
         rewriter = Rewriter(event.graph, step.run.name, limit=self._room())
         start = time.perf_counter()
         try:
-            step.run.run(event.graph, rewriter)
+            if self.settled.get(step.run) != self.total:
+                step.run.run(event.graph, rewriter)
             milliseconds = (time.perf_counter() - start) * 1e3
-            self._after(event._replace(changes=rewriter.changes), milliseconds)
+            done = event._replace(changes=rewriter.changes, last=rewriter.last)
+            self._after(done, milliseconds, rewriter.log)
+            if step.run.idempotent:
+                self.settled[step.run] = self.total
         except Exception as error:  # whatever a pass raises, the user's call goes on without it
             return error
         return None
 
-    def _after(self, event: Event, milliseconds: float) -> None:
+    def _after(self, event: Event, milliseconds: float, log: RewriteLog) -> None:
         before = self.ops
         self.total += event.changes
         self.ops = count_ops(event.graph) if event.changes else before
-        self.result.runs.append(PassRun(event.title, event.changes, before, self.ops, milliseconds))
+        run = PassRun(event.title, event.changes, before, self.ops, milliseconds, log)
+        self.result.runs.append(run)
         for instrument in self.manager.instruments:
             instrument.after(event)
+        for failure in log.failures:
+            self._report_rule(event, failure)
+
+    def _report_rule(self, event: Event, failure: RuleFailure) -> None:
+        """Tells of a rule that the pass left out, once for each rule; the pass itself went on."""
+        name = f"the rule {failure.rule}"
+        if any(known.name == name for known in self.result.failures):
+            return
+        path: Path | None = None
+        for instrument in self.manager.instruments:
+            path = instrument.failed(event, failure.error) or path
+        self.result.failures.append(Failure(name, failure.error, path))
 
     def _room(self) -> int | None:
         return None if self.limit is None else max(0, self.limit.changes - self.total)

@@ -18,11 +18,11 @@ from compiler.passes.base import Pass
 from compiler.passes.registry import make_pass
 
 DEFAULT_PIPELINE: Final = (
-    "inline,canonicalize,repeat{max=4}(fold-constants,canonicalize,cse,dce),fuse"
+    "inline,canonicalize,repeat{max=4}(fold-constants,canonicalize,cse,rewrite,dce),fuse"
 )
 MAX_NESTING: Final = 16
 
-_TOKEN: Final = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_-]*)|(-?\d+)|([{}(),=]))")
+_TOKEN: Final = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_+-]*)|(-?\d+)|([{}(),=]))")
 
 
 @dataclass(frozen=True, slots=True)

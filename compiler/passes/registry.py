@@ -3,30 +3,76 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from compiler.ir.errors import TracegraphError
-from compiler.passes.base import Option, Pass
+from compiler.passes.base import Option, Pass, option_fields
 from compiler.passes.canonicalize import Canonicalize
 from compiler.passes.cse import CommonSubexpressionElimination
 from compiler.passes.dce import DeadCodeElimination
 from compiler.passes.fold_constants import FoldConstants
 from compiler.passes.fuse import Fuse
 from compiler.passes.inline import InlineCalls
+from compiler.passes.rewrite import Rewrite
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_KINDS: Final = (bool, int, str)
+_registered: dict[str, type[Pass]] = {}
+
+
+def passes() -> Mapping[str, type[Pass]]:
+    """All passes by their names, those that a user has registered last."""
+    return {**_own(), **_registered}
+
+
+def register(cls: type[Pass]) -> type[Pass]:
+    """Adds a pass of the user's own, so that pipelines may name it; returns the class.
+
+    Raises:
+        TracegraphError: its name is taken or cannot be written, or a field is no option.
+    """
+    name = getattr(cls, "name", "")
+    taken = _registered.get(name) not in (None, cls)
+    if taken or name in _own() or name == "repeat" or not _NAME.fullmatch(name):
+        raise TracegraphError(
+            f"the pass {cls.__name__} cannot be registered under this name",
+            expected="a name in lower case with hyphens that no pass has",
+            found=repr(name),
+            hint='write name: ClassVar[str] = "my-pass" in the class',
+        )
+    if not is_dataclass(cls) or not all(_is_option(field) for field in option_fields(cls)):
+        raise TracegraphError(
+            f"the options of the pass {name} cannot be written in a pipeline",
+            expected="a frozen dataclass whose fields have defaults that are bool, int or str",
+            found=", ".join(f"{field.name}: {field.type}" for field in option_fields(cls)),
+            hint='mark a field that is no option by field(metadata={"hidden": True})',
+        )
+    _registered[name] = cls
+    return cls
+
+
+def unregister(cls: type[Pass]) -> None:
+    """Takes a registered pass away; no error if it is not there."""
+    _registered.pop(cls.name, None)
+
+
+def _is_option(field: Field[Any]) -> bool:
+    return isinstance(field.default, _KINDS)
 
 
 @cache
-def passes() -> Mapping[str, type[Pass]]:
-    """All passes by their names."""
+def _own() -> Mapping[str, type[Pass]]:
     known: tuple[type[Pass], ...] = (
         InlineCalls,
         Canonicalize,
         FoldConstants,
         CommonSubexpressionElimination,
         DeadCodeElimination,
+        Rewrite,
         Fuse,
     )
     return {cls.name: cls for cls in known}
@@ -41,13 +87,18 @@ def make_pass(name: str, options: Mapping[str, str], *, where: str = "") -> Pass
     cls = passes().get(name)
     if cls is None:
         raise _unknown(f"there is no pass named {name}", name, [*passes(), "repeat"], where)
-    known: dict[str, Any] = {field.name: field.default for field in fields(cls)}
+    known: dict[str, Any] = {field.name: field.default for field in option_fields(cls)}
     values: dict[str, Option] = {}
     for key, text in options.items():
         if key not in known:
             raise _unknown(f"the pass {name} has no option {key}", key, list(known), where)
         values[key] = _value(name, key, text, known[key], where)
-    return cls(**values)
+    try:
+        return cls(**values)
+    except TracegraphError as error:  # a value that the pass itself refuses
+        raise TracegraphError(
+            error.what, where=where, expected=error.expected, found=error.found, hint=error.hint
+        ) from None
 
 
 def _value(name: str, key: str, text: str, default: Option, where: str) -> Option:

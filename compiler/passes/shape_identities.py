@@ -130,3 +130,6 @@ _COMPOSITIONS: Final[Mapping[str, Callable[[Operation, Operation], Attributes | 
     "reshape": _reshaped_twice,
     "transpose": _transposed_twice,
 }
+
+NAMES: Final = frozenset({"dynamic_update_slice", *_MOVES_NOTHING, *_COMPOSITIONS})
+"""The ops that have an identity here."""

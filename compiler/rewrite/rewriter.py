@@ -17,8 +17,10 @@ from compiler.ir.builder import Builder
 from compiler.ir.effects import NO_EFFECTS, Effects
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation, Region, Value
-from compiler.ir.locations import fuse, nest
+from compiler.ir.locations import UNKNOWN, Location, fuse, nest
 from compiler.ir.types import ArrayType, Type
+from compiler.rewrite.fragment import Fragment
+from compiler.rewrite.log import RewriteLog
 
 
 class Rewriter:
@@ -33,19 +35,26 @@ class Rewriter:
     Attributes:
         changes: how many changes were made so far. Replacing a value by itself or setting an equal
             attribute is none.
+        last: the rule of the last rewrite that began, and where the op that it changed comes from.
+            A rewrite begins with the first change after ``may_change``.
+        log: which rules fired, nearly fired and failed.
     """
 
-    __slots__ = ("_limit", "_rule", "changes", "graph")
+    __slots__ = ("_begun", "_limit", "_rule", "changes", "graph", "last", "log")
 
     def __init__(self, graph: Graph, rule: str = "", *, limit: int | None = None) -> None:
         mutate.check_mutable(graph.body)
         self.graph = graph
         self.changes = 0
+        self.last: tuple[str, Location] | None = None
+        self.log = RewriteLog()
+        self._begun = False
         self._rule = rule
         self._limit = limit
 
     def may_change(self) -> bool:
         """Whether another rewrite may begin."""
+        self._begun = False
         return self._limit is None or self.changes < self._limit
 
     @contextmanager
@@ -56,6 +65,14 @@ class Rewriter:
             yield
         finally:
             self._rule = previous
+
+    def _count(self, op: Operation | None) -> None:
+        """Counts a change, of an op or of a parameter."""
+        self.changes += 1
+        location = op.location if op is not None else UNKNOWN
+        if not self._begun or (self.last and not self.last[1].frames and location.frames):
+            self.last = (self._rule, location)
+        self._begun = True
 
     def create(
         self,
@@ -83,7 +100,7 @@ class Rewriter:
             primitive: the foreign primitive, where one is at hand.
             sources: further ops that it was made from; their lines join the anchor's.
         """
-        self.changes += 1
+        self._count(anchor)
         return _builder_before(anchor).op(
             name,
             operands,
@@ -98,8 +115,18 @@ class Rewriter:
 
     def constant(self, anchor: Operation, value: Dense, type: ArrayType) -> Value:
         """Adds a constant before the anchor and returns its value."""
-        self.changes += 1
+        self._count(anchor)
         return _builder_before(anchor).constant(value, type, fuse([anchor.location], self._rule))
+
+    def insert(self, anchor: Operation, fragment: Fragment) -> list[Value]:
+        """Moves the ops of a fragment before the anchor; returns the values it computes."""
+        known = dict(zip(fragment.region.parameters, fragment.leaves, strict=True))
+        for parameter, leaf in known.items():
+            mutate.replace_uses(parameter, leaf)
+        for op in fragment.region:
+            mutate.insert_before(_home(anchor), anchor, mutate.detach(op))
+            self._count(op)
+        return [known.get(value, value) for value in fragment.outputs]
 
     def replace(self, op: Operation, values: Sequence[Value]) -> None:
         """Makes every reader of the op's results read these values, then erases the op.
@@ -128,14 +155,14 @@ class Rewriter:
         _check_types(old.producer, "a value", [old.type], [new.type])
         if old is new or not old.has_uses:
             return
-        self.changes += 1
+        self._count(old.producer)
         _pass_on_hint(old, new)
         mutate.replace_uses(old, new)
 
     def erase(self, op: Operation) -> None:
         """Removes an op whose results nobody reads."""
         mutate.erase(op)
-        self.changes += 1
+        self._count(op)
 
     def set_operand(self, op: Operation, index: int, value: Value) -> None:
         """Makes one operand slot read another value of exactly the same type.
@@ -147,28 +174,28 @@ class Rewriter:
         _check_types(op, f"operand {index}", [old.type], [value.type])
         if old is value:
             return
-        self.changes += 1
+        self._count(op)
         mutate.set_operand(op, index, value)
 
     def set_operands(self, op: Operation, values: Sequence[Value]) -> None:
         """Makes the op read these values, which may be fewer, more or in another order."""
         if op.operands == tuple(values):
             return
-        self.changes += 1
+        self._count(op)
         mutate.set_operands(op, values)
 
     def set_attribute(self, op: Operation, name: str, value: Attribute) -> None:
         """Sets one attribute of an op."""
         if name in op.attributes and attribute_key(op.attributes[name]) == attribute_key(value):
             return
-        self.changes += 1
+        self._count(op)
         mutate.set_attributes(op, {**op.attributes, name: value})
 
     def remove_attribute(self, op: Operation, name: str) -> None:
         """Takes one attribute away from an op, if it has it."""
         if name not in op.attributes:
             return
-        self.changes += 1
+        self._count(op)
         mutate.set_attributes(op, {k: v for k, v in op.attributes.items() if k != name})
 
     def remove_parameters(self, region: Region, keep: Sequence[bool]) -> None:
@@ -187,7 +214,7 @@ class Rewriter:
                 hint="leave an unused graph parameter in place",
             )
         mutate.remove_parameters(region, keep)
-        self.changes += 1
+        self._count(region.owner)
 
     def rebuild(
         self,
@@ -239,7 +266,7 @@ class Rewriter:
         """
         parameters = region.parameters
         _check_types(op, "arguments", [v.type for v in parameters], [v.type for v in arguments])
-        self.changes += 1
+        self._count(op)
         for parameter, argument in zip(parameters, arguments, strict=True):
             mutate.replace_uses(parameter, argument)
         outputs = region.outputs

@@ -18,6 +18,7 @@ PUBLIC_NAMES = [
     "Stage",
     "Trace",
     "TracegraphError",
+    "Verification",
     "__version__",
     "function",
     "parse_graph",

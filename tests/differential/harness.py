@@ -1,8 +1,9 @@
 """The differential harness: one program, run with ``jax.jit`` and with ``tracegraph.function``.
 
 A program is a function of the decorator. Whatever it returns, raises, prints or warns of must be
-the same under both: structure, values to the bit, element types, weak types, shardings, committed
-or not, error types, messages and the user's own lines in the traceback.
+the same under both: structure, values, element types, weak types, shardings, committed or not,
+error types, messages and the user's own lines in the traceback. Values are the same to the bit at
+the numerics level ``exact``, and within a rounding at the default level.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{6,}")
 _JAX: Final = os.path.dirname(jax.__file__)
 _OURS: Final = tuple(os.path.dirname(str(module.__file__)) for module in (tg, compiler))
 _HARNESS: Final = __file__
+
+
+ROUNDINGS: Final = 64.0
+"""What the default level may add up to in a small program."""
+
+EXACTLY: Final = functools.partial(tg.function, numerics="exact")
+DECORATORS: Final = (jax.jit, EXACTLY, tg.function)
 
 
 @dataclass(frozen=True)
@@ -71,15 +79,17 @@ def assert_same(program: Program, *, raises: bool = False, ulps: int = 0) -> Non
         AssertionError: it does not, or it raises under jit and ``raises`` is false, or the reverse.
     """
     # From one line, because JAX quotes the callers of a function in some messages.
-    expected, found = [observe(program, decorator) for decorator in (jax.jit, tg.function)]
+    expected, exactly, found = [observe(program, decorator) for decorator in DECORATORS]
     skip = isinstance(expected.error, pytest.skip.Exception)
     if expected.error is not None and (skip or not raises):
         raise expected.error
     assert raises is (expected.error is not None), "jit raises nothing"
-    assert_same_error(expected.error, found.error)
-    assert found.printed == expected.printed
-    assert found.warned == expected.warned
-    assert_same_value(expected.value, found.value, ulps=ulps)
+    for outcome in (exactly, found):
+        assert_same_error(expected.error, outcome.error)
+        assert outcome.printed == expected.printed
+        assert outcome.warned == expected.warned
+    assert_same_value(expected.value, exactly.value, ulps=ulps)
+    assert_same_value(expected.value, found.value, ulps=ulps, roundings=ROUNDINGS)
 
 
 def observe(program: Program, decorator: Any) -> Outcome:
@@ -127,14 +137,23 @@ def has_frames(error: BaseException, *folders: str) -> bool:
     return any(frame.filename.startswith(folders) for frame in frames)
 
 
-def assert_same_value(expected: Any, found: Any, *, ulps: int = 0) -> None:
-    """Asserts that two pytrees are the same in structure and in every leaf."""
+def assert_same_value(expected: Any, found: Any, *, ulps: int = 0, roundings: float = 0.0) -> None:
+    """Asserts that two pytrees are the same in structure and in every leaf.
+
+    Args:
+        expected: what jit gave.
+        found: what tracegraph gave.
+        ulps: how far floats may be apart, each by itself.
+        roundings: how far they may be apart instead, in units of the rounding of the largest.
+    """
     expected_leaves, expected_tree = jax.tree.flatten(expected)
     found_leaves, found_tree = jax.tree.flatten(found)
     assert found_tree == expected_tree
     for i, (a, b) in enumerate(zip(expected_leaves, found_leaves, strict=True)):
         assert facts(b) == facts(a), f"leaf {i}: {facts(b)} instead of {facts(a)}"
-        if isinstance(a, jax.Array | np.ndarray | np.generic):
+        if not isinstance(a, jax.Array | np.ndarray | np.generic):
+            continue
+        if not (roundings and is_close(host(a), host(b), roundings)):
             assert_same_array(host(a), host(b), ulps=ulps, where=f"leaf {i}")
 
 
@@ -172,6 +191,19 @@ def assert_same_array(expected: np.ndarray, found: np.ndarray, *, ulps: int, whe
         return
     distance = ulp_distance(expected, found)
     assert distance <= ulps, f"{where}: {distance} ulps apart\n{found}\ninstead of\n{expected}"
+
+
+def is_close(expected: np.ndarray, found: np.ndarray, roundings: float) -> bool:
+    """Whether no float is further off than so many roundings of the largest finite one."""
+    if not jax.dtypes.issubdtype(expected.dtype, np.inexact) or expected.shape != found.shape:
+        return False
+    wide = np.result_type(expected.dtype, np.float64)
+    a, b = expected.astype(wide), found.astype(wide)
+    finite = np.isfinite(a) & np.isfinite(b)
+    scale = np.abs(a[finite]).max(initial=0.0)
+    allowed = roundings * float(jax.numpy.finfo(expected.dtype).eps) * scale
+    same = np.array_equal(a[~finite], b[~finite], equal_nan=True)
+    return bool(same and (np.abs(a[finite] - b[finite]) <= allowed).all())
 
 
 def ulp_distance(a: np.ndarray, b: np.ndarray) -> int:

@@ -258,6 +258,8 @@ def test_every_keyword_of_jit_is_covered() -> None:
     }
 
 
-def test_passes_is_the_only_keyword_of_its_own() -> None:
+def test_the_keywords_of_its_own() -> None:
     kinds = inspect.signature(tg.function).parameters.values()
-    assert [p.name for p in kinds if p.kind is p.KEYWORD_ONLY] == ["passes"]
+    assert [p.name for p in kinds if p.kind is p.KEYWORD_ONLY] == [
+        *("passes", "rules", "numerics")
+    ]

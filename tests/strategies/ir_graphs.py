@@ -150,7 +150,7 @@ def attributes() -> st.SearchStrategy:
 
 
 def _nested(inner: st.SearchStrategy) -> st.SearchStrategy:
-    fields = st.lists(st.tuples(_words, inner), max_size=2).map(tuple)
+    fields = st.dictionaries(_words, inner, max_size=2).map(lambda found: tuple(found.items()))
     kinds = st.sampled_from(("Dims", "dense", "record", "None", "a b"))
     return st.lists(inner, max_size=3).map(tuple) | st.builds(Record, kinds, fields)
 

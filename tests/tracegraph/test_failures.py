@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import jax
@@ -41,7 +42,37 @@ def test_a_pass_that_raises_is_left_out(tmp_path: Path, monkeypatch: pytest.Monk
     assert found is not None
     text = Path(found[1]).read_text()
     assert "// ValueError: no sense in this graph" in text
-    assert text.startswith("// pipeline: cse,dce,")
+    assert text.startswith("// pipeline: cse,")
+
+
+@pytest.mark.usefixtures("broken_cse")
+def test_under_test_it_is_an_error() -> None:
+    """Warnings are errors there, so no suite passes over a pass that fails."""
+    with pytest.raises(tg.OptimizationWarning, match="the pass cse failed and was left out"):
+        tg.function(twice)(jnp.ones(3))
+
+
+@pytest.mark.usefixtures("broken_cse")
+def test_without_a_dump_folder_the_reproducer_is_a_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.warns(tg.OptimizationWarning, match="tracegraph opt") as seen:
+        tg.function(twice)(jnp.ones(3))
+    (file,) = tmp_path.iterdir()
+    assert str(file) in str(seen[0].message)
+
+
+@pytest.mark.usefixtures("broken_cse")
+def test_a_reproducer_that_cannot_be_written_leaves_the_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no" / "such"))
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+    with pytest.warns(tg.OptimizationWarning, match="the pass cse failed") as seen:
+        result = tg.function(twice)(jnp.ones(3))
+    assert result.tolist() == twice(jnp.ones(3)).tolist()
+    assert "tracegraph opt" not in str(seen[0].message)
 
 
 @pytest.mark.usefixtures("broken_cse")

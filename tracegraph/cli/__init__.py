@@ -1,4 +1,4 @@
-"""The command line: ``tracegraph dump``, ``opt``, ``run`` and ``demo``, one module each.
+"""The command line, one module for each command.
 
 A command's module is imported when the command is asked for, so that nobody waits for flax who does
 not use it.
@@ -17,7 +17,7 @@ from tracegraph.cli.errors import four_parts, suggest
 
 __all__ = ["main"]
 
-COMMANDS: Final = ("dump", "opt", "run", "demo")
+COMMANDS: Final = ("dump", "opt", "run", "verify", "reduce", "demo")
 
 
 class _Commands(click.Group):

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 from rich.console import Console
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
-from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
 from compiler.passes.instruments import Instrument, OrderedEffects, Snapshots, Verify
 from compiler.passes.manager import PassManager, Result
-from compiler.passes.pipeline import DEFAULT_PIPELINE, parse_pipeline
-from tracegraph.cli.errors import Failure, suggest
+from compiler.passes.pipeline import parse_pipeline
+from tracegraph.cli.errors import Failure
+from tracegraph.cli.graph_file import display_name, read_graph
 from tracegraph.cli.options import OUTPUT_FILE
 from tracegraph.cli.output import write
 from tracegraph.tables import pass_table
-
-STDIN: Final = "-"
-_HEADER: Final = re.compile(r"(?://.*\n)*?//[ \t]*pipeline:[ \t]*(.*)")
-"""A comment at the head of a reproducer that says what is left to run."""
 
 
 @click.command("opt", short_help="Run passes on a graph in a file.")
@@ -50,16 +43,14 @@ def command(
 
     The pass table goes to stderr.
     """
-    text = _read(file)
-    name = "<stdin>" if file == STDIN else file
-    graph = parse_graph(text, filename=name).freeze()
+    graph, steps = read_graph(file, pipeline)
     snapshots = Snapshots()
     checks = (Verify(), OrderedEffects()) if verify_each else ()
-    result = _run(graph, _pipeline_of(text) if pipeline is None else pipeline, (*checks, snapshots))
+    result = _run(graph, steps, (*checks, snapshots))
     if print_after_each:
         for title, stage in snapshots.stages:
             click.echo(f"// after {title}\n{print_graph(stage)}", err=True)
-    _check(result, name)
+    _check(result, display_name(file))
     write(print_graph(result.graph), output)
     Console(stderr=True).print(pass_table(result.runs, f"passes of {graph.name}"))
 
@@ -68,17 +59,11 @@ def _run(graph: Graph, pipeline: str, instruments: Sequence[Instrument]) -> Resu
     return PassManager(parse_pipeline(pipeline), tuple(instruments)).run(graph)
 
 
-def _pipeline_of(text: str) -> str:
-    """What the comments at the head of the text name, or the default pipeline."""
-    found = _HEADER.match(text)
-    return found[1].strip() if found else DEFAULT_PIPELINE
-
-
 def _check(result: Result, file: str) -> None:
     """Ends the command if a pass failed."""
     messages = [
         TracegraphError(
-            f"the pass {failure.name} failed",
+            f"{failure.name} failed",
             where=f"graph @{result.graph.name} in {file}",
             found=f"{type(failure.error).__name__}: {failure.error}",
             hint="report the pass with this file; without it in --pipeline, the others run",
@@ -87,22 +72,3 @@ def _check(result: Result, file: str) -> None:
     ]
     if messages:
         raise Failure("\n".join(map(str, messages)))
-
-
-def _read(file: str) -> str:
-    """The text of a file or of stdin.
-
-    Raises:
-        TracegraphError: it cannot be read.
-    """
-    try:
-        return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        siblings = [path.name for path in Path(file).parent.glob("*.tg")]
-        raise TracegraphError(
-            "the graph cannot be read",
-            where="stdin" if file == STDIN else file,
-            expected="a text file that holds one graph",
-            found=error.strerror if isinstance(error, OSError) and error.strerror else str(error),
-            hint=suggest(Path(file).name, siblings, "name a file, or - to read stdin"),
-        ) from error

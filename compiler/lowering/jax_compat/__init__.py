@@ -11,6 +11,7 @@ from compiler.lowering.jax_compat.avals import (
     is_shaped,
     key_dtype,
     make_shaped,
+    with_64_bit_types,
 )
 from compiler.lowering.jax_compat.callables import (
     JitFunction,
@@ -28,7 +29,9 @@ from compiler.lowering.jax_compat.callables import (
     traced_consts,
     traced_out_tree,
     uncached,
+    with_traced_arguments,
 )
+from compiler.lowering.jax_compat.inference import result_avals
 from compiler.lowering.jax_compat.jaxprs import (
     Equation,
     Jaxpr,
@@ -55,7 +58,14 @@ from compiler.lowering.jax_compat.registry import (
     is_builtin,
     is_unspecified,
     primitive_by_name,
+    primitive_names,
     unspecified,
+)
+from compiler.lowering.jax_compat.running import (
+    copy_ref,
+    equation_function,
+    is_ref,
+    jaxpr_function,
 )
 from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
 from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
@@ -73,10 +83,12 @@ __all__ = [
     "canonical_constant",
     "check_jaxpr",
     "class_by_name",
+    "copy_ref",
     "debug_names",
     "default_context",
     "donated_inputs",
     "effect_operand",
+    "equation_function",
     "function_name",
     "hide_frames",
     "intercept_misses",
@@ -86,9 +98,11 @@ __all__ = [
     "is_jaxpr",
     "is_literal",
     "is_ordered",
+    "is_ref",
     "is_shaped",
     "is_tracing_for_jit",
     "is_unspecified",
+    "jaxpr_function",
     "key_dtype",
     "low_jaxpr",
     "make_equation",
@@ -99,8 +113,10 @@ __all__ = [
     "name_stack_text",
     "no_debug_info",
     "primitive_by_name",
+    "primitive_names",
     "rebind_effect",
     "restore_params",
+    "result_avals",
     "splice",
     "split_jaxpr",
     "static_positions",
@@ -111,5 +127,7 @@ __all__ = [
     "unify_params",
     "unspecified",
     "user_frames",
+    "with_64_bit_types",
     "with_name_stack",
+    "with_traced_arguments",
 ]

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import jax
-from jax._src import core, dtypes
+from jax._src import config, core, dtypes
 
 _KEY_IMPLEMENTATIONS = ("threefry2x32", "rbg", "unsafe_rbg")
 
@@ -49,6 +50,11 @@ def key_dtype(name: str) -> Any:
         if str(dtype) == name:
             return dtype
     return None
+
+
+def with_64_bit_types() -> AbstractContextManager[Any]:
+    """Within it, JAX takes 64-bit types for what they are."""
+    return config.enable_x64(True)
 
 
 def _describe(value: Any) -> str:

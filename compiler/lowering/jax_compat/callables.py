@@ -130,12 +130,33 @@ def traced_arguments(
     jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Any]:
     """The leaves of the arguments that are not static, in jit's order."""
-    positions, names = static_positions(jitted)
-    count = len(args)
-    fixed = {p if p >= 0 else p + count for p in positions}
+    return jax.tree.leaves(_dynamic_arguments(jitted, args, kwargs))
+
+
+def with_traced_arguments(
+    jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with these leaves in the places of those that are not static."""
+    old = _dynamic_arguments(jitted, args, kwargs)
+    dynamic, named = jax.tree.unflatten(jax.tree.structure(old), leaves)
+    fixed = _static_places(jitted, len(args))
+    fresh = iter(dynamic)
+    changed = tuple(value if i in fixed else next(fresh) for i, value in enumerate(args))
+    return changed, {**kwargs, **named}
+
+
+def _dynamic_arguments(
+    jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    fixed = _static_places(jitted, len(args))
+    _, names = static_positions(jitted)
     dynamic = tuple(value for i, value in enumerate(args) if i not in fixed)
-    named = {name: value for name, value in kwargs.items() if name not in names}
-    return jax.tree.leaves((dynamic, named))
+    return dynamic, {name: value for name, value in kwargs.items() if name not in names}
+
+
+def _static_places(jitted: JitFunction, count: int) -> set[int]:
+    positions, _ = static_positions(jitted)
+    return {p if p >= 0 else p + count for p in positions}
 
 
 def api_boundary(function: F) -> F:

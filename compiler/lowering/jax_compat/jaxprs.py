@@ -105,7 +105,7 @@ def debug_names(debug_info: Any, field: str) -> tuple[str, ...]:
 
 def no_debug_info() -> Any:
     """Debug names for a jaxpr that comes from no Python function."""
-    return linear_util._missing_debug_info("tracegraph")
+    return linear_util.DebugInfo("tracegraph", "<graph>", None, None)
 
 
 def make_var(aval: Any) -> Any:

@@ -22,7 +22,7 @@ import jax
 from jax._src.lax.control_flow import loops
 
 _TREES: Final = ("ft_in", "ft_out")
-_SCAN_TAKES_TREES: Final = "ft_in" in inspect.signature(loops._scan_impl).parameters
+_SCAN_TAKES: Final = frozenset(inspect.signature(loops._scan_impl).parameters)
 _PER_OPERAND: Final = ("donated_invars", "in_shardings", "in_layouts")
 _PER_RESULT: Final = ("out_shardings", "out_layouts")
 _SAID: Final = ("jaxpr", "name")
@@ -43,14 +43,24 @@ def restore_params(
     primitive: Any, params: dict[str, Any], operands: int, results: int
 ) -> dict[str, Any]:
     """The parameters as the installed JAX wants them, for that many operands and results."""
-    if primitive.name == "scan" and _SCAN_TAKES_TREES:
-        return _with_trees(params, operands, results)
+    if primitive.name == "scan":
+        return _restore_scan(params, operands, results)
     if primitive.name not in ("jit", "pjit"):
         return params
     whole = dict(_plain_jit())
     whole |= {name: whole[name] * operands for name in _PER_OPERAND if name in whole}
     whole |= {name: whole[name] * results for name in _PER_RESULT if name in whole}
     return whole | params
+
+
+def _restore_scan(params: dict[str, Any], operands: int, results: int) -> dict[str, Any]:
+    """A text that another version wrote lacks what that version lacks, and has what it has."""
+    optional = {"linear": (False,) * operands, "_split_transpose": False}
+    whole = {name: value for name, value in optional.items() if name in _SCAN_TAKES}
+    whole |= {
+        name: value for name, value in params.items() if name not in optional or name in whole
+    }
+    return _with_trees(whole, operands, results) if "ft_in" in _SCAN_TAKES else whole
 
 
 def _with_trees(params: dict[str, Any], operands: int, results: int) -> dict[str, Any]:

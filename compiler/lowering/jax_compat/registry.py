@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -26,6 +29,16 @@ _CLASSES: tuple[type, ...] = (
 )
 
 
+_LATER: tuple[str, ...] = tuple(
+    f"jax.experimental.{name}"
+    for name in (
+        *("buffer_callback", "compute_on", "fused", "pallas", "pallas.tpu", "pallas.triton"),
+        *("rnn", "scheduling_groups", "shard_alike", "sparse", "xla_metadata"),
+    )
+)
+"""Modules that define primitives and that ``import jax`` does not load."""
+
+
 def _held_by_jax() -> Iterator[Any]:
     """Every primitive that a loaded module of JAX holds; that is all of JAX's own."""
     for name, module in tuple(sys.modules.items()):
@@ -40,9 +53,25 @@ def _primitives() -> dict[str, Any]:
     return {primitive.name: primitive for primitive in _held_by_jax()}
 
 
+@cache
+def _all_primitives() -> dict[str, Any]:
+    """Those of the modules too that ``import jax`` leaves out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in _LATER:
+            with contextlib.suppress(Exception):  # not in this version, or not on this platform
+                importlib.import_module(name)
+    return {primitive.name: primitive for primitive in _held_by_jax()} | _primitives()
+
+
 def primitive_by_name(name: str) -> Any:
     """JAX's own primitive of that name, or None."""
-    return _primitives().get(name)
+    return _primitives().get(name) or _all_primitives().get(name)
+
+
+def primitive_names() -> list[str]:
+    """The names of all of JAX's own primitives."""
+    return sorted(_all_primitives())
 
 
 @cache

@@ -20,6 +20,7 @@ from compiler.ir import (
     walk,
 )
 from compiler.ir.lexer import MAX_NESTING
+from compiler.ir.region_parser import MAX_REGIONS
 
 HEAD = "tracegraph.ir 1\ngraph @f(%x: f32[2], %y: i32[]) -> (f32[2]) {\n"
 TAIL = "\n  return %x\n}\n"
@@ -234,6 +235,50 @@ the text is not a graph
   found: a quoted string that does not end on its line
   what to do: check the line against what print_graph writes""",
     ),
+    "a number that no float holds": (
+        HEAD + "  %a = neg %x {b = 1e999} : f32[2]" + TAIL,
+        """\
+a number is too large
+  where: f.txt:3:20
+      %a = neg %x {b = 1e999} : f32[2]
+                       ^
+  expected: at most 1.7976931348623157e+308, or inf
+  found: `1e999`
+  what to do: write inf for infinity""",
+    ),
+    "field twice": (
+        HEAD + "  %a = neg %x {b = K(c = 1, c = 2)} : f32[2]" + TAIL,
+        """\
+the field c is defined twice
+  where: f.txt:3:29
+      %a = neg %x {b = K(c = 1, c = 2)} : f32[2]
+                                ^
+  expected: a new name
+  found: `c` once more
+  what to do: rename one of the two""",
+    ),
+    "a character that is none": (
+        HEAD + "  %a = neg \x00\x1b[31m %x : f32[2]" + TAIL,
+        """\
+the text is not a graph
+  where: f.txt:3:12
+      %a = neg ��[31m %x : f32[2]
+               ^
+  expected: `:`
+  found: the character U+0000
+  what to do: write the result types after a colon, or `: ()` if there are no results""",
+    ),
+    "one wrong type of many": (
+        "tracegraph.ir 1\ngraph @f(%x: f32[], %y: i32[]) -> (f32[], f32[]) {\n  return %x, %y\n}\n",
+        """\
+the graph does not return what its head says
+  where: f.txt:2:36
+    graph @f(%x: f32[], %y: i32[]) -> (f32[], f32[]) {
+                                       ^
+  expected: f32[] as result 1
+  found: i32[]
+  what to do: correct the result types in the head, or what is returned""",
+    ),
     "other version": (
         "tracegraph.ir 2\n",
         """\
@@ -313,13 +358,22 @@ def test_deep_nesting_is_an_error_of_the_text(opening: str) -> None:
         parse_graph(HEAD + opening)
 
 
-def test_nesting_is_limited_at_a_hundred_levels() -> None:
+def test_values_nest_a_hundred_levels_deep() -> None:
     def nested(levels: int) -> str:
         return HEAD + "  op {a = " + "(" * levels + ")" * levels + "} : ()" + TAIL
 
-    parse_graph(nested(MAX_NESTING - 1))
-    with pytest.raises(ParseError, match="nests too deeply"):
-        parse_graph(nested(MAX_NESTING))
+    parse_graph(nested(MAX_NESTING))
+    with pytest.raises(ParseError, match="at most 100 levels of values"):
+        parse_graph(nested(MAX_NESTING + 1))
+
+
+def test_regions_nest_a_thousand_levels_deep() -> None:
+    def nested(levels: int) -> str:
+        return HEAD + "op : () r () {\n" * levels + "yield }\n" * levels + TAIL
+
+    parse_graph(nested(MAX_REGIONS))
+    with pytest.raises(ParseError, match="at most 1000 levels of regions"):
+        parse_graph(nested(MAX_REGIONS + 1))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from compiler.ir import (
     Graph,
     Operation,
     Region,
-    Use,
     VerificationError,
     mutate,
     parse_graph,
@@ -149,11 +148,11 @@ def inner_operand(p: Parts) -> None:
 
 
 def forgotten_use(p: Parts) -> None:
-    p.add.result._uses.pop(Use(p.neg, 0))
+    p.add.result._forget_use(p.neg, 0)
 
 
 def stale_use(p: Parts) -> None:
-    p.add.result._uses[Use(p.neg, 1)] = None
+    p.add.result._note_use(p.neg, 1)
 
 
 def attribute(p: Parts) -> None:

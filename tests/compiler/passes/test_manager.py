@@ -56,6 +56,7 @@ class AddOne(Pass):
     """Changes something every time."""
 
     name: ClassVar[str] = "add-one"
+    idempotent: ClassVar[bool] = False
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         first = next(iter(graph.body))
@@ -114,7 +115,7 @@ def test_a_pass_that_fails_is_left_out_and_the_others_run() -> None:
     assert [one.title for one in result.runs] == ["1 cse", "3 dce"]
     assert body(result.graph) == body(run(CSE, DCE).graph)
     (failure,) = result.failures
-    assert (failure.name, str(failure.error), failure.reproducer) == ("fail", "no luck", None)
+    assert (failure.name, str(failure.error), failure.reproducer) == ("the pass fail", "no luck", None)
 
 
 def test_a_pass_that_fails_late_keeps_what_it_did_before(tmp_path: Path) -> None:
@@ -144,14 +145,14 @@ def test_a_folder_that_cannot_be_written_is_no_second_failure(tmp_path: Path) ->
 
 def test_two_passes_may_fail() -> None:
     result = run(Fail(), CSE, Fail(below=50), DCE)
-    assert [failure.name for failure in result.failures] == ["fail", "fail{below=50}"]
+    assert [failure.name for failure in result.failures] == ["the pass fail", "the pass fail{below=50}"]
     assert body(result.graph) == body(run(CSE, DCE).graph)
 
 
 def test_a_graph_that_does_not_verify_is_a_failure_of_its_pass() -> None:
     snapshots = Snapshots()
     result = run(CSE, Break(), instruments=(Verify(), snapshots))
-    assert [failure.name for failure in result.failures] == ["break"]
+    assert [failure.name for failure in result.failures] == ["the pass break"]
     assert body(result.graph) == body(run(CSE).graph)
     assert [title for title, _ in snapshots.stages] == ["1 cse"]
 

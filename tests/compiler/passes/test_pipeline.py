@@ -59,7 +59,7 @@ def test_spaces_do_not_matter() -> None:
     [
         ("csee", "there is no pass named csee"),
         ("csee", "did you mean cse"),
-        ("cse,folds", "expected: inline, canonicalize, fold-constants, cse, dce, fuse, repeat"),
+        ("cse,folds", "expected: inline, canonicalize, fold-constants, cse, dce, rewrite, fuse, repeat"),
         ("fold-constants{max_element=3}", "did you mean max_elements"),
         ("cse{a=1}", "no options"),
         ("fold-constants{max_elements=true}", "a whole number"),

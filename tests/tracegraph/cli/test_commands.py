@@ -23,11 +23,13 @@ def test_help_lists_every_command(cli, words):
         "dump",
         "opt",
         "run",
+        "verify",
+        "reduce",
         "demo",
     ]
 
 
-@pytest.mark.parametrize("command", ["dump", "opt", "run", "demo"])
+@pytest.mark.parametrize("command", ["dump", "opt", "run", "verify", "reduce", "demo"])
 def test_every_command_has_help(cli, command):
     result = cli(command, "--help")
     assert result.exit_code == 0
@@ -40,7 +42,7 @@ def test_unknown_command(cli):
     assert result.stderr == (
         "there is no command dmp\n"
         "  where: the command line\n"
-        "  expected: dump, opt, run, demo\n"
+        "  expected: dump, opt, run, verify, reduce, demo\n"
         "  found: dmp\n"
         "  what to do: did you mean dump?\n"
     )

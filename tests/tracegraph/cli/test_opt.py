@@ -108,4 +108,4 @@ def test_a_file_that_is_no_text(cli, project):
     (project / "f.bin").write_bytes(b"\xff\xfe\x00")
     result = cli("opt", "f.bin")
     assert result.exit_code == 2
-    assert result.stderr.startswith("the graph cannot be read\n  where: f.bin\n")
+    assert result.stderr.startswith("the graph cannot be read\n  where: f.bin:1:1\n")

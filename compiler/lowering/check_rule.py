@@ -1,0 +1,310 @@
+"""The proof of a rule: it fires, keeps the values within its class, and comes to an end.
+
+The rules of tracegraph are proved by this in the test suite, a user's rule when it is registered.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import Graph
+from compiler.ir.printer import print_graph
+from compiler.ir.types import ArrayType
+from compiler.lowering.evaluate import Evaluator
+from compiler.lowering.inputs import edge_values, moved, random_arguments
+from compiler.lowering.rule_cases import (
+    Case,
+    apply,
+    base_case,
+    extreme,
+    function_of,
+    graph_of,
+    variants,
+)
+from compiler.lowering.yardstick import Noise, Verdict, Yardstick
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.rule import Example, Rule
+
+SEEDS: Final = (0, 1)
+BATCH: Final = 2
+
+
+class RuleError(TracegraphError):
+    """A rule does not keep its word."""
+
+
+def check_rule(rule: Rule, others: Iterable[Rule] = (), *, thorough: bool = True) -> None:
+    """Returns if the rule keeps its word on its examples.
+
+    It must fire on each; the values must agree within its class, at edge values too where the
+    class promises it, and at other sizes and element types; if it is transparent, derivatives and
+    batches must agree; it must come to an end, by itself and together with the other rules; and it
+    must not fire where it says that it does not.
+
+    Args:
+        rule: the rule.
+        others: rules that will be applied beside it.
+        thorough: whether to go through the other sizes and element types as well.
+
+    Raises:
+        RuleError: it does not; the error says how.
+    """
+    if not rule.examples:
+        raise RuleError(
+            f"the rule {rule.name} has no example",
+            where=_place(rule),
+            expected="examples=(example(function, argument types), ...)",
+            found="none",
+            hint="give the smallest JAX program on which it fires",
+        )
+    for example in rule.examples:
+        _check_example(rule, example, thorough)
+        _check_company(rule, base_case(example).captured, tuple(others))
+    for example in rule.rejects:
+        _check_rejection(rule, example)
+
+
+def _check_example(rule: Rule, example: Example, thorough: bool) -> None:
+    case = base_case(example)
+    optimized = _fired(rule, case)
+    if optimized is None:
+        raise _does_not_fire(rule, case)
+    _check_values(rule, case, optimized)
+    if rule.transparent:
+        _check_transparency(rule, case, optimized)
+    for other in variants(example) if thorough else ():
+        changed = _fired(rule, other)
+        if changed is not None:
+            _check_values(rule, other, changed)
+
+
+def _fired(rule: Rule, case: Case) -> Graph | None:
+    """The graph after the rule; None if it did not fire."""
+    outcome = apply(rule, case.captured)
+    if outcome.log.failures:
+        raise _failed(rule, case, outcome.log.failures[0].error)
+    return outcome.graph if outcome.log.firings else None
+
+
+def _check_values(rule: Rule, case: Case, optimized: Graph) -> None:
+    for seed in SEEDS:
+        arguments = random_arguments(case.captured, seed)
+        _compare(rule, case.title, case.captured, optimized, arguments, rule.numerics)
+    if rule.numerics <= Numerics.ROUNDING:
+        arguments = _at_the_edge(random_arguments(case.captured, 2))
+        title = f"{case.title}, at edge values"
+        _compare(rule, title, case.captured, optimized, arguments, rule.numerics)
+
+
+def _at_the_edge(arguments: Sequence[Any]) -> list[Any]:
+    rng = np.random.default_rng(0)
+    edged = [moved(value, edge_values, rng) for value in arguments]
+    return [_extreme(value, rng) for value in edged]
+
+
+def _extreme(value: Any, rng: np.random.Generator) -> Any:
+    if not jnp.issubdtype(value.dtype, jnp.integer):
+        return value
+    return jnp.asarray(extreme(np.asarray(value), rng))
+
+
+def _check_transparency(rule: Rule, case: Case, optimized: Graph) -> None:
+    """Compares forward derivatives, backward derivatives and batches of both graphs."""
+    numerics = max(rule.numerics, Numerics.ROUNDING)
+    arguments = random_arguments(case.captured, 0)
+    for title, transform in _TRANSFORMS:
+        pair = [_transformed(transform, graph, arguments) for graph in (case.captured, optimized)]
+        captured, changed = pair
+        if captured is None:
+            continue  # the program itself cannot be transformed so
+        if changed is None:
+            raise _broken(rule, f"{case.title}, {title}", "the program can, the rewritten cannot")
+        again = random_arguments(captured, 1)
+        _compare(rule, f"{case.title}, {title}", captured, changed, again, numerics)
+
+
+def _transformed(transform: Any, graph: Graph, arguments: Sequence[Any]) -> Graph | None:
+    try:
+        function, shapes = transform(function_of(graph), arguments)
+        return graph_of(function, shapes)
+    except (TypeError, ValueError, NotImplementedError):
+        return None
+
+
+def _forward(function: Any, arguments: Sequence[Any]) -> tuple[Callable[..., Any], list[Any]]:
+    places = _differentiable(arguments)
+
+    def derivative(*given: Any) -> Any:
+        primals, tangents = given[: len(arguments)], given[len(arguments) :]
+        moving = tuple(primals[i] for i in places)
+        return jax.jvp(_of_places(function, primals, places), moving, tangents)
+
+    return derivative, [*arguments, *(arguments[i] for i in places)]
+
+
+def _backward(function: Any, arguments: Sequence[Any]) -> tuple[Callable[..., Any], list[Any]]:
+    places = _differentiable(arguments)
+
+    def gradient(*given: Any) -> Any:
+        results, pull = jax.vjp(_of_places(function, given, places), *(given[i] for i in places))
+        return pull([_cotangent(jnp.asarray(result)) for result in results])
+
+    return gradient, list(arguments)
+
+
+def _batched(function: Any, arguments: Sequence[Any]) -> tuple[Callable[..., Any], list[Any]]:
+    return jax.vmap(function), [jnp.stack([value] * BATCH) for value in arguments]
+
+
+_TRANSFORMS: Final = (
+    ("forward derivative", _forward),
+    ("backward derivative", _backward),
+    ("batched", _batched),
+)
+
+
+def _of_places(function: Any, arguments: Sequence[Any], places: Sequence[int]) -> Any:
+    """The function of the arguments at some places, the others held fixed."""
+
+    def partial(*moving: Any) -> Any:
+        whole = list(arguments)
+        for place, value in zip(places, moving, strict=True):
+            whole[place] = value
+        return function(*whole)
+
+    return partial
+
+
+def _differentiable(arguments: Sequence[Any]) -> list[int]:
+    return [i for i, value in enumerate(arguments) if jnp.issubdtype(value.dtype, jnp.inexact)]
+
+
+def _cotangent(result: Any) -> Any:
+    """A fixed direction, different for each element."""
+    if not jnp.issubdtype(result.dtype, jnp.inexact):
+        return np.zeros(result.shape, jax.dtypes.float0)
+    steps = jnp.arange(result.size, dtype=jnp.float32).reshape(result.shape)
+    return jnp.cos(steps).astype(result.dtype)
+
+
+def _compare(
+    rule: Rule,
+    title: str,
+    captured: Graph,
+    optimized: Graph,
+    arguments: Sequence[Any],
+    numerics: Numerics,
+) -> None:
+    expected = Evaluator(captured)(*arguments)
+    found = Evaluator(optimized)(*arguments)
+
+    def noisy(noise: Noise) -> Sequence[Any]:
+        changed = [noise.argument(value, i) for i, value in enumerate(arguments)]
+        return Evaluator(captured, bind=noise.bind)(*changed)
+
+    verdicts = Yardstick(captured, noisy, expected).verdicts(found, numerics)
+    for index, verdict in enumerate(verdicts):
+        if not verdict.ok:
+            raise _differs(rule, title, index, verdict, captured)
+
+
+def _check_company(rule: Rule, captured: Graph, others: Sequence[Rule]) -> None:
+    """Raises if the rule and the others undo each other's work for ever."""
+    beside = [other for other in others if other is not rule and other.numerics <= rule.numerics]
+    outcome = apply(rule, captured, beside)
+    if not outcome.log.failures:
+        return
+    fired = [firing.rule for firing in outcome.log.firings]
+    busy = sorted(set(fired), key=fired.count, reverse=True)[:3]
+    raise RuleError(
+        f"the rule {rule.name} does not come to an end beside other rules",
+        where=_where(rule, captured),
+        expected="rules that lead to one form",
+        found=f"these undo each other's work: {', '.join(busy)}",
+        hint="add a guard to one of them, or let it lead to the other's normal form",
+    )
+
+
+def _check_rejection(rule: Rule, example: Example) -> None:
+    case = base_case(example)
+    outcome = apply(rule, case.captured)
+    if outcome.log.failures:
+        raise _failed(rule, case, outcome.log.failures[0].error)
+    near = outcome.log.near_misses.get(rule.name)
+    reason = near.miss.reason if near else "no op of the pattern was there"
+    if not outcome.log.firings and example.reason in reason:
+        return
+    raise RuleError(
+        f"the rule {rule.name} does not refuse a program that it says it refuses",
+        where=_where(rule, case.captured),
+        expected=f"no firing, because of: {example.reason or 'any reason'}",
+        found="it fired" if outcome.log.firings else f"no firing, because of: {reason}",
+        hint="correct the guard, or the example among its rejects",
+    )
+
+
+def _place(rule: Rule) -> str:
+    """The line on which the rule's replacement is written, which is in the rule's own lines."""
+    code = getattr(rule.replace, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+
+
+def _where(rule: Rule, graph: Graph) -> str:
+    types = ", ".join(str(v.type) for v in graph.parameters if isinstance(v.type, ArrayType))
+    return f"{_place(rule)}, on arguments ({types})"
+
+
+def _does_not_fire(rule: Rule, case: Case) -> RuleError:
+    near = apply(rule, case.captured).log.near_misses.get(rule.name)
+    reason = near.miss.reason if near else f"there is no op {' or '.join(sorted(rule.roots))}"
+    return RuleError(
+        f"the rule {rule.name} does not fire on its own example",
+        where=_where(rule, case.captured),
+        expected="at least one firing",
+        found=f"none: {reason}",
+        hint=f"this is what the rule sees:\n{print_graph(case.captured)}",
+    )
+
+
+def _failed(rule: Rule, case: Case, error: Exception) -> RuleError:
+    inner = error if isinstance(error, TracegraphError) else None
+    found = inner.what if inner else f"{type(error).__name__}: {error}"
+    return RuleError(
+        f"the rule {rule.name} fails on its own example, {case.title}",
+        where=_where(rule, case.captured),
+        expected=inner.expected if inner else "guards and a replacement that do not raise",
+        found=f"{found}; {inner.found}" if inner and inner.found else found,
+        hint=inner.hint if inner else "see the error that this one comes from",
+    )
+
+
+def _broken(rule: Rule, title: str, found: str) -> RuleError:
+    return RuleError(
+        f"the rule {rule.name} is not transparent: {title}",
+        where=_place(rule),
+        expected="derivatives and batches wherever the original has them",
+        found=found,
+        hint="write transparent=False, or replace by ops with the same derivative rules",
+    )
+
+
+def _differs(rule: Rule, title: str, index: int, verdict: Verdict, captured: Graph) -> RuleError:
+    found = verdict.difference
+    return RuleError(
+        f"the rule {rule.name} changes values beyond its class, {title}",
+        where=_where(rule, captured),
+        expected=f"{rule.numerics.name}: a relative difference of at most {verdict.allowed:.3g}",
+        found=f"output {index} differs by {found.relative:.3g} ({found.ulps} ulps), "
+        f"{found.misplaced} nans or infinities in other places, most at {found.index}",
+        hint="correct the law, add a guard, or declare the class that it really has",
+    )

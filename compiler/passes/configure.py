@@ -1,0 +1,80 @@
+"""Sets a numerics level and a user's own rules on a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from compiler.passes.base import Pass
+from compiler.passes.dce import DeadCodeElimination
+from compiler.passes.inline import InlineCalls
+from compiler.passes.pipeline import Pipeline, Repeat
+from compiler.passes.rewrite import Rewrite
+from compiler.rewrite.numerics import parse_level
+from compiler.rewrite.rule import Rule
+
+
+def configured(
+    pipeline: Pipeline, *, numerics: str | None = None, rules: Sequence[Rule] = ()
+) -> Pipeline:
+    """The pipeline with its ``rewrite`` passes at a level and with further rules.
+
+    A pipeline without such a pass gets one at its end, for the further rules alone.
+
+    Args:
+        pipeline: what to change; it is itself left as it is.
+        numerics: the level; None to leave the passes at theirs.
+        rules: rules to be tried before all others.
+
+    Raises:
+        TracegraphError: there is no such level.
+    """
+    if numerics is not None:
+        parse_level(numerics)
+    changed = _configured(pipeline, numerics, tuple(rules))
+    if not rules or any(isinstance(step, Rewrite) for step in _passes(changed)):
+        return changed
+    own = Rewrite(rules="", extra=tuple(rules))
+    last = own if numerics is None else replace(own, numerics=numerics)
+    return Pipeline((*changed.steps, last, DeadCodeElimination()))
+
+
+def transparent_form(pipeline: Pipeline) -> Pipeline:
+    """What of a pipeline may run where somebody outside differentiates or batches the function.
+
+    Passes that are not transparent are left out, calls with derivative rules of their own stay
+    calls, and only transparent rules fire.
+    """
+    steps = (_transparent(step) for step in pipeline.steps)
+    return Pipeline(tuple(step for step in steps if step is not None))
+
+
+def _transparent(step: Pass | Repeat) -> Pass | Repeat | None:
+    if isinstance(step, Repeat):
+        return replace(step, body=transparent_form(step.body))
+    if isinstance(step, Rewrite):
+        return replace(step, transparent=True)
+    if isinstance(step, InlineCalls):
+        return replace(step, derivatives=False)
+    return step if step.keeps_derivatives else None
+
+
+def _configured(pipeline: Pipeline, numerics: str | None, rules: tuple[Rule, ...]) -> Pipeline:
+    return Pipeline(tuple(_step(step, numerics, rules) for step in pipeline.steps))
+
+
+def _step(step: Pass | Repeat, numerics: str | None, rules: tuple[Rule, ...]) -> Pass | Repeat:
+    if isinstance(step, Repeat):
+        return replace(step, body=_configured(step.body, numerics, rules))
+    if not isinstance(step, Rewrite):
+        return step
+    level = step.numerics if numerics is None else numerics
+    return replace(step, numerics=level, extra=(*rules, *step.extra))
+
+
+def _passes(pipeline: Pipeline) -> Iterator[Pass]:
+    for step in pipeline.steps:
+        if isinstance(step, Repeat):
+            yield from _passes(step.body)
+        else:
+            yield step

@@ -1,0 +1,287 @@
+"""The driver: applies rules to a graph until none fires, and keeps them to their word.
+
+It is greedy and bounded. What an author claims is checked here, before anything changes: that a
+rule's class is admitted and its replacement has the type of what it replaces; and that a rule
+which leads to no normal form saves time by the cost model. Such a rule lowers the graph's score
+each time, so these rules cannot go round in circles; the others are held by a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from compiler.analysis.cost import Cost, cost_of, total
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import Graph, Operation, Value
+from compiler.ir.locations import fuse
+from compiler.ir.types import ArrayType, Type
+from compiler.ir.walk import count_ops, walk
+from compiler.ops.definition import is_removable
+from compiler.rewrite.expression import Term
+from compiler.rewrite.fragment import Fragment, conform, dead_without, make_fragment
+from compiler.rewrite.log import Firing, RuleFailure
+from compiler.rewrite.match import Match, Miss, Search
+from compiler.rewrite.numerics import Numerics, level_name
+from compiler.rewrite.outline import Outline, outline
+from compiler.rewrite.rewriter import Rewriter
+from compiler.rewrite.rule import Refusal, Rule, guard_name, terms_by_op
+
+BYTE_SCORE: Final = 4
+TRANSCENDENTAL_SCORE: Final = 8
+"""What a byte of traffic and a transcendental weigh in FLOPs: the balance of current machines."""
+
+FREE_FIRINGS: Final = 256
+FIRINGS_PER_OP: Final = 8
+"""One rule may fire so often on one graph, and so often more for each op, before it is stopped."""
+
+
+def score(cost: Cost) -> int:
+    """One number for a cost: FLOPs, with bytes and transcendentals converted into them."""
+    return cost.flops + TRANSCENDENTAL_SCORE * cost.transcendentals + BYTE_SCORE * cost.bytes
+
+
+class RuleSet:
+    """Rules by the ops at which they may fire, in the order of their tables.
+
+    Args:
+        rules: the rules.
+        level: the largest numerics class that is admitted.
+        transparent_only: whether only rules that derivatives see through are admitted.
+        watched: rules among them that are tried even where they are not admitted, so that the log
+            says where they would have fired.
+    """
+
+    __slots__ = ("_by_root", "_level", "_transparent_only")
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        level: Numerics,
+        *,
+        transparent_only: bool = False,
+        watched: Sequence[Rule] = (),
+    ) -> None:
+        self._level = level
+        self._transparent_only = transparent_only
+        self._by_root: dict[str, list[tuple[Outline, Rule]]] = {}
+        for rule in rules:
+            if rule in watched or self.objection(rule) is None:
+                for name in rule.roots:
+                    self._by_root.setdefault(name, []).append((outline(rule.pattern), rule))
+
+    def may_fire(self, op: Operation) -> bool:
+        """Whether there is any rule for ops of this name."""
+        return op.name in self._by_root
+
+    def at(self, op: Operation) -> list[Rule]:
+        """The rules to be tried at an op: those whose outline it fits."""
+        found = self._by_root.get(op.name, ())
+        return [rule for fits, rule in found if fits(op)]
+
+    def objection(self, rule: Rule) -> str | None:
+        """Why a rule must not fire, if it must not."""
+        if rule.numerics > self._level:
+            wanted, level = level_name(rule.numerics), level_name(self._level)
+            return f"it needs the numerics level {wanted}, and the level is {level}"
+        if self._transparent_only and not rule.transparent:
+            return "it is not transparent, and somebody outside differentiates or batches"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A replacement that has passed every check."""
+
+    fragment: Fragment
+    results: Sequence[tuple[Operation, Sequence[bool]]]  # ops that go; for which results it stands
+    dead: Sequence[Operation]
+    before: int
+    after: int
+
+
+def apply_rules(graph: Graph, rewriter: Rewriter, rules: RuleSet) -> None:
+    """Applies rules everywhere in the graph until none fires any more.
+
+    A rule that raises, or that does not stop, is left out from there on; ``rewriter.log`` says so.
+    """
+    _Driver(graph, rewriter, rules).run()
+
+
+class _Driver:
+    def __init__(self, graph: Graph, rewriter: Rewriter, rules: RuleSet) -> None:
+        self.rewriter = rewriter
+        self.rules = rules
+        self.log = rewriter.log
+        self.limit = FREE_FIRINGS + FIRINGS_PER_OP * count_ops(graph)
+        self.fired: dict[str, int] = {}
+        self.left_out: set[str] = set()
+        self.pending = [op for op in walk(graph) if rules.may_fire(op)][::-1]
+        self.waiting = set(self.pending)
+
+    def run(self) -> None:
+        """Works until nothing is left to look at."""
+        while self.pending and self.rewriter.may_change():
+            op = self.pending.pop()
+            self.waiting.discard(op)
+            if op.parent is not None and op.parent.graph is not None:
+                self._visit(op)
+
+    def _visit(self, op: Operation) -> None:
+        """Fires the first rule that applies at an op."""
+        for rule in self.rules.at(op):
+            if rule.name in self.left_out:
+                continue
+            try:
+                plan = self._plan(rule, op)
+            except Exception as error:  # an author's code may raise anything; the call goes on
+                self._leave_out(rule, op, error)
+                continue
+            if plan is not None:
+                self._fire(rule, op, plan)
+                return
+
+    def _plan(self, rule: Rule, op: Operation) -> _Plan | None:
+        search = Search()
+        for match in search.matches(rule.pattern, op):
+            refused = _guarded(rule, match)
+            plan = self._weigh(rule, match) if refused is None else None
+            if isinstance(plan, _Plan):
+                return plan
+            reason = refused if refused is not None else plan
+            miss = Miss(len(match.ops) + 1, "{}", (reason,))
+            self.log.miss(rule.name, op.location, miss)
+        if search.miss.progress > 1:
+            self.log.miss(rule.name, op.location, search.miss)
+        return None
+
+    def _weigh(self, rule: Rule, match: Match) -> _Plan | str:
+        """The plan for a match, or the reason why it is not worth it."""
+        root = match.root
+        objection = self.rules.objection(rule)
+        if objection is not None:
+            return objection
+        unknown = next(_unknown_types(match), None)
+        if unknown is not None:
+            return f"{unknown} has a sharding, or sizes or elements that are no numbers"
+        replacement = rule.replace(match)
+        if isinstance(replacement, Refusal):
+            return replacement.reason
+        by_op = terms_by_op(root, replacement)
+        location = fuse([op.location for op in {**dict.fromkeys(match.ops), **by_op}], rule.name)
+        fragment = make_fragment(root, _conforming(by_op), location)
+        readers = [op for op in by_op if op is not root]
+        dead = dead_without(root, fragment.leaves, is_removable)
+        gone = [*readers, *dead]
+        before, after = (score(total(map(cost_of, ops))) for ops in (gone, fragment.region))
+        if not rule.normal_form and after >= before:
+            return f"it saves nothing here: the score would go from {before} to {after}"
+        kept = [(op, [term is not None for term in terms]) for op, terms in by_op.items()]
+        return _Plan(fragment, kept, dead, before, after)
+
+    def _fire(self, rule: Rule, op: Operation, plan: _Plan) -> None:
+        made = list(plan.fragment.region)
+        users = [user for gone, _ in plan.results for v in gone.results for user in v.readers]
+        self.log.firings.append(
+            Firing(rule.name, rule.numerics, op.location, plan.before, plan.after)
+        )
+        with self.rewriter.rule(rule.name):
+            made_values = self.rewriter.insert(op, plan.fragment)
+            for gone, values in _by_op(plan.results, made_values):
+                self._put(gone, values)
+            for dead in plan.dead:
+                if dead is not op:
+                    self.rewriter.erase(dead)
+        leaves = plan.fragment.leaves
+        freed = [use.operation for leaf in leaves for use in leaf.uses]
+        read = [leaf.producer for leaf in leaves if leaf.producer is not None]  # has new readers
+        inner = [inner for new in made for inner in _with_inner(new)]
+        self._look_again([*freed, *read, *users, *inner])
+        self._count(rule, op)
+
+    def _put(self, op: Operation, values: Sequence[Value | None]) -> None:
+        """Puts the values in the place of an op; of those that are None nobody reads the result."""
+        whole = [value for value in values if value is not None]
+        if len(whole) == len(values):
+            self.rewriter.replace(op, whole)
+            return
+        for old, new in zip(op.results, values, strict=True):
+            if new is not None:
+                self.rewriter.replace_value(old, new)
+        self.rewriter.erase(op)
+
+    def _look_again(self, ops: Iterable[Operation]) -> None:
+        for op in ops:
+            if op not in self.waiting and self.rules.may_fire(op):
+                self.pending.append(op)
+                self.waiting.add(op)
+
+    def _count(self, rule: Rule, op: Operation) -> None:
+        self.fired[rule.name] = self.fired.get(rule.name, 0) + 1
+        if self.fired[rule.name] >= self.limit:
+            self._leave_out(rule, op, _endless(rule, self.limit))
+
+    def _leave_out(self, rule: Rule, op: Operation, error: Exception) -> None:
+        self.left_out.add(rule.name)
+        self.log.failures.append(RuleFailure(rule.name, op.location, error))
+
+
+def _conforming(by_op: Mapping[Operation, Sequence[Term | None]]) -> list[Term]:
+    """All terms, each of the type of the result that it stands for."""
+    terms: list[Term] = []
+    for op, found in by_op.items():
+        types = [value.type for value in op.results]
+        if len(found) == len(types):
+            types = [t for t, term in zip(types, found, strict=True) if term is not None]
+        terms += conform([term for term in found if term is not None], types)
+    return terms
+
+
+def _by_op(
+    results: Sequence[tuple[Operation, Sequence[bool]]], values: Sequence[Value]
+) -> list[tuple[Operation, list[Value | None]]]:
+    """The new values by the op whose results they stand for, the root last."""
+    rest = iter(values)
+    found = [(op, [next(rest) if kept else None for kept in flags]) for op, flags in results]
+    return found[::-1]
+
+
+def _guarded(rule: Rule, match: Match) -> str | None:
+    """The first guard's reason against a match."""
+    for guard in rule.guards:
+        reason = guard(match)
+        if reason is not None:
+            return f"{guard_name(guard)}: {reason}"
+    return None
+
+
+def _unknown_types(match: Match) -> Iterator[Type]:
+    """The types with which rules must not compute; loops and branches may hand keys through."""
+    for op in match.ops:
+        for value in (*op.operands, *op.results):
+            if not _is_plain(value.type, keys=bool(op.regions)):
+                yield value.type
+
+
+def _is_plain(type: Type, *, keys: bool) -> bool:
+    if not isinstance(type, ArrayType) or type.sharding or not type.is_static:
+        return False
+    return keys or isinstance(type.dtype, np.dtype)
+
+
+def _with_inner(op: Operation) -> Iterable[Operation]:
+    yield op
+    for region in op.regions:
+        yield from walk(region)
+
+
+def _endless(rule: Rule, limit: int) -> TracegraphError:
+    return TracegraphError(
+        f"the rule {rule.name} does not come to an end",
+        expected=f"fewer than {limit} firings on this graph",
+        found=f"{limit}",
+        hint="make the replacement simpler than the pattern, or add a guard that it fails",
+    )

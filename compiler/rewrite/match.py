@@ -1,0 +1,353 @@
+"""Matching: finds a pattern at an op. Changes nothing and keeps nothing between two calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import permutations
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+
+from compiler.analysis.constants import constant_value, uniform
+from compiler.ir.attributes import Array, Attribute, attribute_key
+from compiler.ir.graph import Operation, Region, Value
+from compiler.ir.types import ArrayType
+from compiler.ops.definition import is_mergeable, lookup
+from compiler.rewrite.pattern import (
+    Known,
+    Num,
+    OneOf,
+    OpPattern,
+    Pattern,
+    RegionPattern,
+    Rest,
+    Var,
+)
+
+MAX_ATTEMPTS: Final = 256
+"""How many ways to match one pattern at one op are followed before it counts as no match."""
+
+
+class Match:
+    """What a pattern matched: the root op, and the bound names as attributes.
+
+    ``m.x`` is the value, attribute, number, array, region or op bound to ``x``.
+
+    Attributes:
+        root: the op that the pattern's root matched.
+        ops: the matched ops, the root first.
+    """
+
+    __slots__ = ("_bound", "ops", "root")
+
+    def __init__(
+        self, root: Operation, ops: Sequence[Operation], bound: Mapping[str, object]
+    ) -> None:
+        self.root = root
+        self.ops = tuple(ops)
+        self._bound = bound
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._bound[name]
+        except KeyError:
+            known = ", ".join(sorted(self._bound)) or "nothing"
+            raise AttributeError(f"the pattern binds no {name!r}; it binds {known}") from None
+
+    def get(self, name: str) -> Any:
+        """What is bound to a name; None if this alternative of the pattern does not bind it."""
+        return self._bound.get(name)
+
+    @property
+    def type(self) -> ArrayType:
+        """The type of the root's first result."""
+        return self.root.results[0].type  # pyright: ignore[reportReturnType]
+
+
+class Miss(NamedTuple):
+    """A pattern that began to match and did not: how far it came, and why no further.
+
+    Attributes:
+        progress: how many ops matched.
+        template: the reason, with a place for each argument.
+        arguments: what stands in those places; put in only when somebody reads.
+    """
+
+    progress: int
+    template: str
+    arguments: tuple[object, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The reason in words."""
+        return self.template.format(*self.arguments)
+
+
+class Env(NamedTuple):
+    """Names bound and ops matched so far; never changed in place.
+
+    ``owned`` are the ops with several users, all of which must be in the match.
+    """
+
+    bound: Mapping[str, object]
+    ops: tuple[Operation, ...]
+    owned: tuple[Operation, ...] = ()
+
+    def bind(self, name: str, value: object) -> Env | None:
+        """With the name bound; None if it is bound to something else."""
+        if not name:
+            return self
+        if name in self.bound:
+            return self if _same(self.bound[name], value) else None
+        return self._replace(bound={**self.bound, name: value})
+
+
+class Search:
+    """One attempt at a pattern: counts its steps and remembers the miss that came furthest."""
+
+    __slots__ = ("attempts", "miss")
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.miss = Miss(0, "another op")
+
+    def fail(self, env: Env, template: str, *arguments: object) -> None:
+        """Notes why this way led nowhere."""
+        if len(env.ops) >= self.miss.progress:
+            self.miss = Miss(len(env.ops), template, arguments)
+
+    def matches(self, pattern: Pattern, root: Operation) -> Iterator[Match]:
+        """Every way in which the pattern matches with this op as its root."""
+        empty = Env({}, ())
+        choices = pattern.choices if isinstance(pattern, OneOf) else (pattern,)
+        for choice in choices:
+            if isinstance(choice, OpPattern) and root.name in choice.names:
+                for env in self._operation(choice, root, empty, is_root=True):
+                    if self._owns_all(env):
+                        yield Match(root, env.ops, env.bound)
+
+    def _value(self, pattern: Pattern, value: Value, env: Env) -> Iterator[Env]:
+        if isinstance(pattern, OneOf):
+            for choice in pattern.choices:
+                yield from self._value(choice, value, env)
+        elif isinstance(pattern, OpPattern):
+            yield from self._producer(pattern, value, env)
+        else:
+            found = _bind_leaf(pattern, value, env)
+            if found is not None:
+                yield found
+            else:
+                self.fail(env, "{} does not fit {}", value, pattern)
+
+    def _producer(self, pattern: OpPattern, value: Value, env: Env) -> Iterator[Env]:
+        op = value.producer
+        if op is None or op.name not in pattern.names:
+            found = "a parameter" if op is None else op.name
+            self.fail(env, "{} stands where the rule needs {}", found, _Names(pattern))
+            return
+        if pattern.index is None and len(op.results) != 1:
+            return
+        if pattern.index is not None and value.index != pattern.index:
+            self.fail(env, "another result of {} is read", op.name)
+            return
+        yield from self._operation(pattern, op, env, is_root=False)
+
+    def _operation(
+        self, pattern: OpPattern, op: Operation, env: Env, *, is_root: bool
+    ) -> Iterator[Env]:
+        self.attempts += 1
+        if self.attempts > MAX_ATTEMPTS:
+            return
+        start = env._replace(ops=(*env.ops, op)).bind(pattern.bind, op)
+        start = self._attributes(pattern, op, start) if start is not None else None
+        if start is None:
+            return
+        if not is_mergeable(op):
+            self.fail(start, "{} has effects, or is a barrier", op.name)
+            return
+        if not is_root and not pattern.is_shared and _has_several_users(op):
+            start = start._replace(owned=(*start.owned, op))
+        for env_after in self._operands(pattern, op, start):
+            yield from self._regions(pattern.regions, op, env_after)
+
+    def _owns_all(self, env: Env) -> bool:
+        """Whether the users of the ops that must go are all in the match."""
+        for op in env.owned:
+            outside = (use.operation for value in op.results for use in value.uses)
+            if any(user not in env.ops for user in outside):
+                self.fail(env, "{} at {} has other users", op.name, op.location)
+                return False
+        return True
+
+    def _attributes(self, pattern: OpPattern, op: Operation, env: Env) -> Env | None:
+        for name, wanted in pattern.attributes.items():
+            found = op.attributes.get(name)
+            if isinstance(wanted, Var):
+                bound = env.bind(wanted.name, found)
+                if bound is None:
+                    self.fail(env, "{} of {} is another than before", name, op.name)
+                    return None
+                env = bound
+            elif attribute_key(found) != attribute_key(wanted):
+                self.fail(env, "{} of {} is {}, not {}", name, op.name, found, wanted)
+                return None
+        return env
+
+    def _operands(self, pattern: OpPattern, op: Operation, env: Env) -> Iterator[Env]:
+        if pattern.operands is None:
+            yield env
+            return
+        for operands in _orders(op, pattern.operands):
+            yield from self._sequence(pattern.operands, operands, env)
+
+    def _sequence(
+        self, patterns: Sequence[Pattern], values: Sequence[Value], env: Env
+    ) -> Iterator[Env]:
+        if patterns and isinstance(patterns[0], Rest):
+            found = env.bind(patterns[0].name, tuple(values))
+            if found is not None:
+                yield found
+            return
+        if len(patterns) == 0 or len(values) == 0:
+            if len(patterns) == len(values):
+                yield env
+            return
+        for after in self._value(patterns[0], values[0], env):
+            yield from self._sequence(patterns[1:], values[1:], after)
+
+    def _regions(self, patterns: Sequence[RegionPattern], op: Operation, env: Env) -> Iterator[Env]:
+        if not patterns:
+            yield env
+            return
+        pattern, *others = patterns
+        region = next((r for r in op.regions if r.name == pattern.name), None)
+        start = None if region is None else _enter(pattern, region, env)
+        if region is None or start is None:
+            self.fail(env, "region {} of {} does not fit", pattern.name, op.name)
+            return
+        outputs = region.outputs if pattern.outputs is not None else ()
+        for after in self._sequence(pattern.outputs or (), outputs, start):
+            yield from self._regions(others, op, after)
+
+
+class _Names(NamedTuple):
+    """The names of an op pattern, joined only when somebody reads."""
+
+    pattern: OpPattern
+
+    def __str__(self) -> str:
+        return " or ".join(sorted(self.pattern.names))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+def _has_several_users(op: Operation) -> bool:
+    return sum(value.use_count for value in op.results) > 1
+
+
+def _orders(op: Operation, patterns: Sequence[Pattern]) -> Iterator[Sequence[Value]]:
+    operands = op.operands
+    if len(operands) != 2 or len(patterns) != 2 or not lookup(op.name).commutative:
+        yield operands
+        return
+    yield from permutations(operands) if operands[0] is not operands[1] else (operands,)
+
+
+def _enter(pattern: RegionPattern, region: Region, env: Env) -> Env | None:
+    found = env.bind(pattern.bind, region)
+    if pattern.parameters is None or found is None:
+        return found
+    if len(pattern.parameters) != len(region.parameters):
+        return None
+    for name, value in zip(pattern.parameters, region.parameters, strict=True):
+        found = found.bind(name, value) if found is not None else None
+    return found
+
+
+def _bind_leaf(pattern: Pattern, value: Value, env: Env) -> Env | None:
+    """Binds a variable, a known array or a known number; None if the value does not fit."""
+    return _LEAVES[type(pattern)](pattern, value, env)
+
+
+def _bind_var(pattern: Any, value: Value, env: Env) -> Env | None:
+    type = value.type
+    if pattern.kinds and _kind(value) not in pattern.kinds:
+        return None
+    rank = len(type.shape) if isinstance(type, ArrayType) else -1
+    if pattern.rank is not None and pattern.rank != rank:
+        return None
+    return env.bind(pattern.name, value)
+
+
+def _bind_known(pattern: Any, value: Value, env: Env) -> Env | None:
+    array = constant_value(value)
+    return None if array is None else env.bind(pattern.name, array)
+
+
+def _bind_num(pattern: Any, value: Value, env: Env) -> Env | None:
+    number = uniform(value)
+    if number is None:
+        return None
+    if pattern.value is not None and not _is_number(number, pattern.value):
+        return None
+    return env.bind(pattern.name, number[()])
+
+
+_LEAVES: Final[Mapping[type, Callable[[Any, Value, Env], Env | None]]] = {
+    Var: _bind_var,
+    Known: _bind_known,
+    Num: _bind_num,
+}
+
+
+def _is_number(found: np.ndarray[Any, Any], wanted: float) -> bool:
+    """Whether they are the same number, and of one sign if they are floating-point zeros."""
+    if bool(found != wanted):
+        return False
+    is_integer = found.dtype.kind in "biu"
+    return is_integer or bool(np.signbit(found.real) == np.signbit(np.real(wanted)))
+
+
+def _kind(value: Value) -> str:
+    """The letter of the element type, as patterns write it; empty for keys and the like."""
+    type = value.type
+    if not isinstance(type, ArrayType) or not isinstance(type.dtype, np.dtype):
+        return ""
+    kind = str(type.dtype.kind)
+    if kind == "V":  # what ml_dtypes adds: bfloat16 and the like, and four-bit integers
+        return "i" if "int" in type.dtype.name else "f"
+    return "i" if kind == "u" else kind
+
+
+def _same(bound: object, value: object) -> bool:
+    if bound is value:
+        return True
+    if isinstance(bound, Value) or isinstance(value, Value):
+        return isinstance(bound, Value) and isinstance(value, Value) and _same_number(bound, value)
+    if isinstance(bound, np.generic | np.ndarray):
+        return _same_bits(cast("Array", bound), value)
+    if isinstance(bound, Operation | Region) or isinstance(value, Operation | Region):
+        return False
+    return _attributes_agree(bound, value)
+
+
+def _same_bits(bound: Array, value: object) -> bool:
+    if not isinstance(value, np.generic | np.ndarray):
+        return False
+    other = cast("Array", value)
+    return bound.dtype == other.dtype and bound.tobytes() == other.tobytes()
+
+
+def _attributes_agree(bound: Any, value: Attribute | Any) -> bool:
+    return attribute_key(bound) == attribute_key(value)
+
+
+def _same_number(a: Value, b: Value) -> bool:
+    """Whether two values are constants of one type with the same bits."""
+    if a.type != b.type or a.producer is None or b.producer is None:
+        return False
+    first, second = a.producer, b.producer
+    if first.name != "constant" or second.name != "constant":
+        return False
+    return attribute_key(first.attributes["value"]) == attribute_key(second.attributes["value"])

@@ -1,0 +1,140 @@
+"""Rules: named laws with a pattern, guards, a replacement and a numerics class. Frozen values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import Operation
+from compiler.rewrite.expression import Term
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import Pattern, root_names
+
+Guard: TypeAlias = Callable[[Match], str | None]
+"""A named predicate: None where it holds, else the reason why it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a replacement returns where it finds that the rule does not apply after all."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WithReaders:
+    """A replacement that takes ops which read the root with it.
+
+    Attributes:
+        terms: a term for each result of the root; None for a result that only ``readers`` read.
+        readers: the ops that go, each with a term for every result. Terms read nothing that comes
+            after the root.
+    """
+
+    terms: Sequence[Term | None]
+    readers: Mapping[Operation, Sequence[Term]]
+
+
+Replacement: TypeAlias = Term | Sequence[Term] | WithReaders | Refusal
+"""One term for each result of the root op, or the reason why there is none."""
+
+CHEAPER: Final = ""
+"""The rule fires where the cost model says that it saves time: see ``driver``."""
+
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A JAX program, with the types of its arguments.
+
+    Attributes:
+        function: takes arrays; written so that it works for any sizes.
+        arguments: the arguments' types as text, with sizes by name or number: ``"f32[m,k]"``.
+        sizes: what the names stand for; 3, 4, 5 ... in the order of their first use otherwise.
+        reason: for a program on which the rule must not fire, a part of the near miss's reason.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    reason: str = ""
+
+
+def example(
+    function: Callable[..., Any], *arguments: str, reason: str = "", **sizes: int
+) -> Example:
+    """An example: a function, the types of its arguments and the sizes named in them."""
+    return Example(function, arguments, MappingProxyType(sizes), reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class Rule:
+    """A law by which one expression may stand for another. Compared by identity.
+
+    Attributes:
+        name: in lower case with hyphens; what reports and pipelines call it.
+        law: the law in words or as a formula.
+        pattern: what it matches; an op pattern, or alternatives that are.
+        replace: what stands for the root's results, from a match; may refuse with a reason.
+        numerics: what the law does to the numbers.
+        transparent: whether every derivative and batching rule sees through it: it may then also be
+            applied to a function that somebody outside differentiates or batches.
+        guards: further conditions, checked in order.
+        normal_form: the name of the normal form that the rule leads to, for a rule that pays by
+            what it makes possible; ``CHEAPER`` for one that fires only where it saves time.
+        examples: programs on which it fires; the first is shown in the docs.
+        rejects: programs on which it must not fire, one for each guard at least.
+        elsewhere: which other systems have it, and under what name.
+    """
+
+    name: str
+    law: str
+    pattern: Pattern
+    replace: Callable[[Match], Replacement]
+    numerics: Numerics = Numerics.EXACT
+    transparent: bool = False
+    guards: tuple[Guard, ...] = ()
+    normal_form: str = CHEAPER
+    examples: tuple[Example, ...] = ()
+    rejects: tuple[Example, ...] = ()
+    elsewhere: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise _wrong(self, "a name in lower case with hyphens", repr(self.name))
+        if not root_names(self.pattern):
+            raise _wrong(self, "a pattern whose root is an op", str(self.pattern))
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The names of the ops at which it may fire."""
+        return root_names(self.pattern)
+
+
+def terms_by_op(
+    root: Operation, replacement: Term | Sequence[Term] | WithReaders
+) -> dict[Operation, list[Term | None]]:
+    """The terms of a replacement by the op whose results they stand for."""
+    if isinstance(replacement, WithReaders):
+        return {root: list(replacement.terms), **{o: [*t] for o, t in replacement.readers.items()}}
+    return {root: list(replacement) if isinstance(replacement, Sequence) else [replacement]}
+
+
+def guard_name(guard: Guard) -> str:
+    """How reports call a guard."""
+    return str(getattr(guard, "__name__", type(guard).__name__)).strip("_")
+
+
+def _wrong(rule: Rule, expected: str, found: str) -> TracegraphError:
+    return TracegraphError(
+        f"the rule {rule.name!r} cannot be made",
+        expected=expected,
+        found=found,
+        hint='write it like Rule(name="log-of-exp", pattern=op.log(op.exp(x)), ...)',
+    )

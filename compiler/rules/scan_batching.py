@@ -1,0 +1,178 @@
+"""Scans whose runs do not wait for each other: all are done at once."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from compiler.ir.graph import Operation, Value
+from compiler.rewrite.expression import Term, dtype, new, shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import op
+from compiler.rewrite.regions import depending, ops_behind
+from compiler.rewrite.rule import Refusal, Replacement, Rule, example
+from compiler.rewrite.scans import Scan, is_plain
+from compiler.rules.scan_counting import counter_step
+from compiler.rules.scan_stacking import (
+    MAX_BATCH_BYTES,
+    arithmetic,
+    can_batch,
+    counted,
+    held_bytes,
+    number,
+    rows_of,
+)
+
+MIN_ARITHMETIC: Final = 1 << 18
+"""Fewer FLOPs than this in all runs together are done faster by the loop, without any threads."""
+
+_TOTALS: Final = {
+    "add": "reduce_sum",
+    "add_any": "reduce_sum",
+    "max": "reduce_max",
+    "min": "reduce_min",
+}
+
+
+class _Total(NamedTuple):
+    """A scalar carry that is combined with something new in each run.
+
+    Attributes:
+        by: the op that combines them.
+        term: what is new.
+    """
+
+    by: Operation
+    term: Value
+
+
+def _independent(m: Match) -> Replacement:
+    """A loop in which no run needs the results of another is done on stacked arrays."""
+    scan = Scan(m.root)
+    steps = {v: step for v in scan.carries if (step := _count(scan, v)) is not None}
+    totals = {v: total for v in scan.carries if v not in steps and (total := _total(scan, v))}
+    values = [*(total.term for total in totals.values()), *scan.rows]
+    waiting = depending(scan.body, [value for value in scan.carries if value not in steps])
+    if len(steps) + len(totals) < len(scan.carries) or any(v in waiting for v in values):
+        return Refusal("a run needs what another has computed")
+    reason = _objection(scan, values)
+    if reason:
+        return Refusal(reason)
+    counters = {value: counted(scan, value, step) for value, step in steps.items()}
+    found = rows_of(scan, values, counters)
+    terms = dict(zip(totals, found, strict=False))
+    carries = [
+        _last(scan, value, steps[value]) if value in steps else _reduced(scan, value, totals, terms)
+        for value in scan.carries
+    ]
+    return [*carries, *found[len(totals) :]]
+
+
+def _count(scan: Scan, value: Value) -> int | None:
+    """The step of a counter that is wide enough to count the runs."""
+    if shape(value) or not is_plain(value.type) or dtype(value).itemsize < 4:
+        return None
+    return counter_step(scan, value)
+
+
+def _last(scan: Scan, value: Value, step: int) -> Term:
+    return new("add", scan.outer(value), number(value, step * scan.length))
+
+
+def _total(scan: Scan, value: Value) -> _Total | None:
+    following = scan.following[value.index - len(scan.constants)]
+    producer = following.producer
+    if producer is None or producer.name not in _TOTALS or shape(value):
+        return None
+    if value not in producer.operands or value.use_count != 1 or following.use_count != 1:
+        return None
+    first, second = producer.operands
+    return _Total(producer, second if first is value else first)
+
+
+def _reduced(
+    scan: Scan, value: Value, totals: dict[Value, _Total], terms: dict[Value, Term]
+) -> Term:
+    by = totals[value].by.name
+    return new(by, scan.outer(value), new(_TOTALS[by], terms[value], axes=(0,)))
+
+
+def _objection(scan: Scan, values: Sequence[Value]) -> str | None:
+    """The reason why the loop stays a loop."""
+    if scan.length < 2:
+        return "the body runs once at most"
+    ops = ops_behind(values, frozenset(scan.body.parameters))
+    reason = can_batch(ops, depending(scan.body, (*scan.carries, *scan.slices)))
+    if reason:
+        return reason
+    if arithmetic(ops) * scan.length < MIN_ARITHMETIC:
+        return f"all runs together are under {MIN_ARITHMETIC} FLOPs"
+    given = {value.producer for value in scan.rows}
+    if held_bytes(inner for inner in ops if inner not in given) * scan.length > MAX_BATCH_BYTES:
+        return f"the values between would take more than {MAX_BATCH_BYTES} bytes"
+    return None
+
+
+RULES: Final = (
+    Rule(
+        name="scan-of-independent-runs",
+        law="map(f, x) = batched f(x); a scalar carry that adds up f(row) = sum(batched f(x))",
+        pattern=op.scan.any(),
+        replace=_independent,
+        numerics=Numerics.ROUNDING,
+        transparent=True,
+        normal_form="what can be done at once is no loop",
+        examples=(
+            example(
+                lambda x, w: lax.map(lambda t: jnp.tanh(t @ w) * 2, x),
+                "f32[n,k]",
+                "f32[k,k]",
+                n=4,
+                k=192,
+            ),
+            example(
+                lambda x, c: lax.scan(lambda c, t: (c + jnp.sum(t * t), t.max()), c, x),
+                "f32[n,k]",
+                "f32[]",
+                n=4,
+                k=1 << 15,
+            ),
+            example(
+                lambda x: lax.scan(lambda i, t: (i + 3, jnp.sin(t) * i), 5, x, reverse=True),
+                "f32[n,k]",
+                n=4,
+                k=8192,
+            ),
+            example(
+                lambda keys: lax.map(lambda k: jax.random.normal(k, (4096,)), keys), "u32[n,2]"
+            ),
+        ),
+        rejects=(
+            example(lambda x: lax.map(jnp.sin, x), "f32[n,k]", reason="FLOPs"),
+            example(
+                lambda x: lax.map(lambda t: jnp.sin(t[:, None] * t).sum(0), x),
+                "f32[n,k]",
+                n=32,
+                k=1024,
+                reason="bytes",
+            ),
+            example(
+                lambda x: lax.map(lambda t: t[jnp.argsort(t)[0]] * x, x),
+                "f32[n,k]",
+                n=64,
+                k=64,
+                reason="several runs",
+            ),
+        ),
+        elsewhere="Enzyme-JAX: GreedyWhileLoopBatchFission, WhileElementwiseReductionToReduce",
+    ),
+)

@@ -1,0 +1,164 @@
+"""Stacked outputs of which only a sum, an extreme or the last row is read: they are carried."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+from jax import lax
+
+from compiler.ir.graph import Operation, Value
+from compiler.ops.parameters import integers, optional_integers
+from compiler.rewrite.expression import Term, constant, dtype, new, shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import op
+from compiler.rewrite.rule import Refusal, Replacement, Rule, WithReaders, example
+from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rules.scan_stacking import filled
+
+_COMBINES: Final = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min"}
+SUMMED: Final = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
+"""Types in which a sum may be carried: in a narrower one it would be rounded in each run."""
+
+
+def _read_outputs(m: Match) -> Replacement:
+    """A stacked output is not stacked if its readers want one row's worth of it."""
+    scan = Scan(m.root)
+    if scan.length < 2:
+        return Refusal("the body runs once at most")
+    stacked = m.root.results[len(scan.carries) :]
+    read = [i for i, value in enumerate(stacked) if _is_condensed(scan, value)]
+    readers = [reader for i in read for reader in stacked[i].readers]
+    if not readers:
+        return Refusal("each stacked output is read as a whole")
+    sources = [scan.rows[reader.operands[0].index - len(scan.carries)] for reader in readers]
+    first = [_first(reader) for reader in readers]
+    draft = ScanDraft(scan, scan.body.parameters, carries=first)
+    following = draft.copy(scan.following)
+    rows = draft.copy([value for i, value in enumerate(scan.rows) if i not in read])
+    for reader, carried, source in zip(readers, draft.carries, draft.copy(sources), strict=True):
+        following += draft.put(_next(reader, carried, source))
+    results = draft.scan(following, rows)
+    condensed = zip(readers, results.carries[len(scan.carries) :], strict=True)
+    rest = iter(results.stacked)
+    kept = [None if i in read else next(rest) for i in range(len(stacked))]
+    return WithReaders(
+        [*results.carries[: len(scan.carries)], *kept],
+        {reader: [_shaped(term, reader.result)] for reader, term in condensed},
+    )
+
+
+def _is_condensed(scan: Scan, value: Value) -> bool:
+    """Whether all readers of a stacked output reduce it over the runs, or take the last run's."""
+    if not is_plain(value.type) or not value.has_uses:
+        return False
+    return all(_reduces(reader) or _takes_last(scan, reader) for reader in value.readers)
+
+
+def _reduces(reader: Operation) -> bool:
+    if reader.name not in _COMBINES or 0 not in integers(reader, "axes"):
+        return False
+    kind = dtype(reader.result)
+    if kind.kind in "iu":
+        return True
+    return kind in SUMMED if reader.name == "reduce_sum" else kind.kind in "fV"
+
+
+def _takes_last(scan: Scan, reader: Operation) -> bool:
+    """Whether it is the slice that holds what the last run has stacked."""
+    if reader.name != "slice" or (optional_integers(reader, "strides") or (1,))[0] != 1:
+        return False
+    row = 0 if scan.is_reversed else scan.length - 1
+    sizes = shape(reader.operands[0])
+    whole = shape(reader.result) == (1, *sizes[1:])
+    return whole and integers(reader, "start_indices")[0] == row
+
+
+def _first(reader: Operation) -> Term:
+    """What is carried into the first run: nothing yet."""
+    kind = dtype(reader.result)
+    start: Any = np.zeros((), kind)
+    if reader.name != "slice":
+        start = _NEUTRAL[reader.name](kind)
+        return filled(constant(start, like=reader.result), shape(reader.result))
+    return filled(constant(start, like=reader.result), shape(reader.result)[1:])
+
+
+def _lowest(kind: np.dtype[Any]) -> Any:
+    return np.array(ml_dtypes.iinfo(kind).min if kind.kind in "iu" else -np.inf, kind)
+
+
+def _highest(kind: np.dtype[Any]) -> Any:
+    return np.array(ml_dtypes.iinfo(kind).max if kind.kind in "iu" else np.inf, kind)
+
+
+_NEUTRAL: Final = {
+    "reduce_sum": lambda kind: np.zeros((), kind),
+    "reduce_max": _lowest,
+    "reduce_min": _highest,
+}
+
+
+def _next(reader: Operation, carried: Value, row: Value) -> Term:
+    """What is carried on from a run that would stack this row."""
+    if reader.name == "slice":
+        return row
+    axes = tuple(axis - 1 for axis in integers(reader, "axes") if axis)
+    return new(_COMBINES[reader.name], carried, new(reader.name, row, axes=axes) if axes else row)
+
+
+def _shaped(term: Term, wanted: Value) -> Term:
+    if shape(term) == shape(wanted):
+        return term
+    return new("reshape", term, new_sizes=shape(wanted), dimensions=None, sharding=None)
+
+
+def _reversed(x: Any, c: Any) -> Any:
+    last, y = lax.scan(lambda c, t: (jnp.sin(c + t), c * t), c, x, reverse=True)
+    return last, jnp.mean(y), jnp.min(y, 0), y[0]
+
+
+RULES: Final = (
+    Rule(
+        name="scan-condensed-output",
+        law="sum, max, min or last of the stacked outputs of a scan = a carry of the scan",
+        pattern=op.scan.any(),
+        replace=_read_outputs,
+        numerics=Numerics.ROUNDING,
+        transparent=True,
+        normal_form="a loop stacks what is read row by row",
+        examples=(
+            example(
+                lambda x, c: [
+                    f(y)
+                    for y in lax.scan(lambda c, t: (jnp.sin(c + t), (c * t, c, c + 1)), c, x)[1]
+                    for f in (jnp.sum, lambda y: jnp.max(y, 0), lambda y: y[-1])
+                ],
+                "f32[n,k]",
+                "f32[k]",
+            ),
+            example(
+                _reversed,
+                "f32[n,k]",
+                "f32[k]",
+            ),
+        ),
+        rejects=(
+            example(
+                lambda x, c: (lambda y: (y[0], y.sum(1)))(
+                    lax.scan(lambda c, t: (jnp.sin(c + t), c), c, x)[1]
+                ),
+                "f32[n,k]",
+                "f32[k]",
+                reason="as a whole",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,161 @@
+"""Scans that add up products: the sum over all runs is a part of one product."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from compiler.analysis.cost import nbytes
+from compiler.ir.graph import Operation, Value
+from compiler.ops.parameters import dot_dimensions, integers
+from compiler.rewrite.expression import Term, dtype, like, new, shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import op
+from compiler.rewrite.rule import Refusal, Replacement, Rule, example
+from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rules.scan_stacking import MAX_BATCH_BYTES
+
+GAIN: Final = 2
+"""How many times more elements the sum must have than the factors of one run.
+
+The loop reads and writes the sum in each run; one dot after it reads the stacked factors once. With
+more than twice the elements the gradient of an RNN gains 1.0 to 2.2 times on the CPU.
+"""
+
+_ADDS: Final = frozenset({"add", "add_any"})
+
+
+class _Sum(NamedTuple):
+    """A carry that adds up products.
+
+    Attributes:
+        add: the op that adds a product to it.
+        transposed: the transpose between, if there is one.
+        dot: the product.
+    """
+
+    add: Operation
+    transposed: Operation | None
+    dot: Operation
+
+
+def _summed_dots(m: Match) -> Replacement:
+    """Products that are only added up are one product of what is stacked."""
+    scan = Scan(m.root)
+    if scan.length < 2:
+        return Refusal("the body runs once at most")
+    varying = scan.varying()
+    sums = {value: found for value in scan.carries if (found := _sum_of(scan, value, varying))}
+    if not sums:
+        return Refusal("no carry adds up products that are larger than their factors")
+    factors = list(dict.fromkeys(f for found in sums.values() for f in found.dot.operands))
+    handed = [value for value in factors if value not in scan.slices]
+    if sum(map(nbytes, handed)) * scan.length > MAX_BATCH_BYTES:
+        return Refusal(f"the stacked factors take more than {MAX_BATCH_BYTES} bytes")
+    draft = ScanDraft(scan, [value for value in scan.body.parameters if value not in sums])
+    pairs = zip(scan.carries, scan.following, strict=True)
+    following = draft.copy([found for value, found in pairs if value not in sums])
+    new_rows = [value for value in handed if value not in scan.rows]
+    results = draft.scan(following, draft.copy([*scan.rows, *new_rows]))
+    stacked = dict(zip([*scan.rows, *new_rows], results.stacked, strict=True))
+    stacked |= {value: scan.outer(value) for value in factors if value in scan.slices}
+    rest = iter(results.carries)
+    carries = [
+        _total(scan.outer(value), sums[value], stacked) if value in sums else next(rest)
+        for value in scan.carries
+    ]
+    return [*carries, *results.stacked[: len(scan.rows)]]
+
+
+def _total(first: Term, found: _Sum, stacked: Mapping[Value, Term]) -> Term:
+    """The sum of all products, in one."""
+    (lhs, rhs), _ = dot_dimensions(found.dot)
+    places = [tuple(range(len(side) + 1)) for side in (lhs, rhs)]
+    factors = [stacked[value] for value in found.dot.operands]
+    numbers = (tuple(places), ((), ()))
+    (total,) = like(found.dot, factors, dimension_numbers=numbers)
+    if found.transposed is not None:
+        total = new("transpose", total, permutation=integers(found.transposed, "permutation"))
+    return new(found.add.name, first, total)
+
+
+def _sum_of(scan: Scan, value: Value, varying: set[Value]) -> _Sum | None:
+    following = scan.following[value.index - len(scan.constants)]
+    add = following.producer
+    if add is None or add.name not in _ADDS or value.use_count != 1 or following.use_count != 1:
+        return None
+    if value not in add.operands or not is_plain(value.type) or dtype(value).itemsize < 4:
+        return None
+    first, second = add.operands
+    producer = (second if first is value else first).producer
+    transposed = producer if producer is not None and producer.name == "transpose" else None
+    dot = transposed.operands[0].producer if transposed is not None else producer
+    if dot is None or dot.name != "dot_general" or not _pays(dot, varying):
+        return None
+    return _Sum(add, transposed, dot)
+
+
+def _pays(dot: Operation, varying: set[Value]) -> bool:
+    """Whether one dot of the stacked factors is faster, and needs no transposed copies of them."""
+    (lhs, rhs), (batch, _) = dot_dimensions(dot)
+    leading = tuple(range(len(lhs)))
+    if batch or lhs != leading or rhs != leading:
+        return False
+    sizes = [prod(shape(value)) for value in dot.operands]
+    if not all(value in varying for value in dot.operands):
+        return False
+    return prod(shape(dot.result)) >= GAIN * sum(sizes)
+
+
+def _gradient(x: Any, w: Any) -> Any:
+    """The gradient of a recurrent network with respect to its weights."""
+
+    def loss(w: Any) -> Any:
+        first = jnp.zeros_like(x[0])
+        return jnp.sum(lax.scan(lambda c, t: (jnp.tanh(c @ w + t), None), first, x)[0])
+
+    return jax.grad(loss)(w)
+
+
+RULES: Final = (
+    Rule(
+        name="scan-sum-of-products",
+        law="a carry that adds up aᵀ b of each run = Aᵀ B of the stacked factors",
+        pattern=op.scan.any(),
+        replace=_summed_dots,
+        numerics=Numerics.ROUNDING,
+        transparent=True,
+        normal_form="work that waits for no carry is done for all runs at once, where that pays",
+        examples=(
+            example(_gradient, "f32[n,b,k]", "f32[k,k]", b=2, k=16),
+            example(
+                lambda x, y, c: lax.scan(lambda c, t: (c + t[0].T @ t[1], t[1]), c, (x, y)),
+                "f32[n,b,k]",
+                "f32[n,b,m]",
+                "f32[k,m]",
+                b=1,
+                k=8,
+                m=9,
+            ),
+        ),
+        rejects=(
+            example(
+                lambda x, y, c: lax.scan(lambda c, t: (c + t[0] @ t[1], None), c, (x, y))[0],
+                "f32[n,k,k]",
+                "f32[n,k,k]",
+                "f32[k,k]",
+                reason="larger than their factors",
+            ),
+        ),
+    ),
+)

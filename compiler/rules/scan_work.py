@@ -1,0 +1,261 @@
+"""Scans: work that does not wait for the carry is done before the loop, or after it."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from compiler.analysis.cost import nbytes
+from compiler.ir.graph import Operation, Value
+from compiler.ops.elementwise import TRANSCENDENTAL
+from compiler.ops.parameters import dot_dimensions
+from compiler.rewrite.expression import shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import op
+from compiler.rewrite.regions import depending, ops_behind
+from compiler.rewrite.rule import Refusal, Replacement, Rule, example
+from compiler.rewrite.scans import Scan, ScanDraft
+from compiler.rules.scan_stacking import MAX_STACKED_BYTES, can_batch, is_draw, rows_of
+
+MIN_WEIGHT: Final = 1 << 13
+"""Below so many elements of the constant operand, a dot gains nothing by being done at once."""
+
+MAX_ROWS: Final = 16
+"""With more rows in each run, a dot does not wait for its constant operand to be read again.
+
+One row a run gains 1.1 to 1.8 times for an RNN and an LSTM on the CPU; up to 16 rows gain 1.1 to
+1.3 for an RNN, whose dots give no more columns than they add up over, and lose (0.6 to 0.9) for an
+LSTM, whose dots give four times as many; more rows gain nothing at all.
+"""
+
+NARROW: Final = 32
+"""Transcendental functions of so few elements are done faster for all runs at once (2 to 5 times);
+from 64 elements on they are not (0.7 to 1.0)."""
+
+
+def _before(m: Match) -> Replacement:
+    """Work on slices and constants is done for all runs before the loop, where that pays."""
+    scan = Scan(m.root)
+    if scan.length < 2 or not scan.slices:
+        return Refusal("there are no slices of several runs")
+    early = _early(scan)
+    if not early:
+        return Refusal("no work on slices and constants is worth it")
+    draft = ScanDraft(scan, scan.body.parameters, slices=rows_of(scan, early))
+    for old, value in zip(early, draft.slices, strict=True):
+        draft.bind(old, value)
+    results = draft.scan(draft.copy(scan.following), draft.copy(scan.rows))
+    return [*results.carries, *results.stacked]
+
+
+def _early(scan: Scan) -> list[Value]:
+    """The values that are to be computed before the loop."""
+    history, varying = scan.history(), scan.varying()
+    parameters = frozenset(scan.body.parameters)
+    pending = [
+        value
+        for reader in scan.body
+        if reader.is_terminator or any(v in history for v in reader.operands)
+        for value in reader.operands
+    ]
+    found: dict[Value, None] = {}
+    seen: set[Value] = set()
+    while pending:
+        value = pending.pop()
+        if value in seen or value in history or value not in varying or value.producer is None:
+            continue
+        seen.add(value)
+        chain = ops_behind([value], parameters)
+        if _pays(chain, varying) and nbytes(value) * scan.length <= MAX_STACKED_BYTES:
+            found[value] = None
+        else:
+            pending += value.producer.operands
+    return list(found)
+
+
+def _after(m: Match) -> Replacement:
+    """Work that only stacked outputs need is done for all runs after the loop, where that pays."""
+    scan = Scan(m.root)
+    if scan.length < 2:
+        return Refusal("the body runs once at most")
+    late = _late(scan)
+    moved = [i for i, value in enumerate(scan.rows) if value in late]
+    if not moved:
+        return Refusal("no work for stacked outputs only is worth it")
+    rows = [value for i, value in enumerate(scan.rows) if i not in moved]
+    handed = [value for value in _handed_out(scan, late) if value not in scan.slices]
+    new = [value for value in handed if value not in rows]
+    if sum(map(nbytes, new)) * scan.length > MAX_STACKED_BYTES:
+        return Refusal(f"what it needs of the loop takes more than {MAX_STACKED_BYTES} bytes")
+    draft = ScanDraft(scan, scan.body.parameters)
+    results = draft.scan(draft.copy(scan.following), draft.copy([*rows, *new]))
+    stacked = dict(zip([*rows, *new], results.stacked, strict=True))
+    terms = rows_of(
+        scan, [scan.rows[i] for i in moved], {value: stacked[value] for value in handed}
+    )
+    finished = dict(zip(moved, terms, strict=True))
+    rest = iter(results.stacked)
+    return [
+        *results.carries,
+        *(finished[i] if i in finished else next(rest) for i in range(len(scan.rows))),
+    ]
+
+
+def _late(scan: Scan) -> set[Value]:
+    """The values that are to be computed after the loop; with each all that depend on it."""
+    varying, tail = scan.varying(), _tail(scan)
+    dear = [inner for inner in scan.body if inner in tail and _is_dear(inner, varying)]
+    late = depending(scan.body, [value for inner in dear for value in inner.results])
+    ops = [inner for inner in scan.body if inner in tail and inner.results[0] in late]
+    return late if ops and _pays(ops, varying) else set()
+
+
+def _tail(scan: Scan) -> set[Operation]:
+    """The ops that only stacked outputs need."""
+    end = scan.body.terminator
+    tail: set[Operation] = set()
+    for inner in reversed(scan.body):
+        uses = [use for value in inner.results for use in value.uses]
+        if inner is not end and all(
+            use.slot >= len(scan.carries) if use.operation is end else use.operation in tail
+            for use in uses
+        ):
+            tail.add(inner)
+    return tail
+
+
+def _handed_out(scan: Scan, late: set[Value]) -> list[Value]:
+    """The values that varies from run to run and that the late ones are made from."""
+    varying = scan.varying()
+    ops = [inner for inner in scan.body if inner.results and inner.results[0] in late]
+    reads = dict.fromkeys(value for inner in ops for value in inner.operands)
+    return [value for value in reads if value in varying and value not in late]
+
+
+def _pays(ops: Sequence[Operation], varying: set[Value]) -> bool:
+    """Whether some ops are faster done for all runs at once."""
+    dots = [inner for inner in ops if inner.name == "dot_general"]
+    return (
+        any(_is_dear(inner, varying) for inner in ops)
+        and all(_is_dear(inner, varying) for inner in dots)
+        and can_batch(ops, varying) is None
+    )
+
+
+def _is_dear(inner: Operation, varying: set[Value]) -> bool:
+    """Whether the op itself is faster done for all runs at once."""
+    if is_draw(inner):
+        return True
+    if inner.name == "dot_general":
+        return _waits_for_memory(inner, varying)
+    return inner.name in TRANSCENDENTAL and prod(shape(inner.result)) <= NARROW
+
+
+def _waits_for_memory(dot: Operation, varying: set[Value]) -> bool:
+    """Whether the dot reads a large constant operand for few rows."""
+    (contracting, _), (batch, _) = dot_dimensions(dot)
+    lhs, rhs = dot.operands
+    if batch or (lhs in varying) == (rhs in varying):
+        return False
+    moving, fixed = (lhs, rhs) if lhs in varying else (rhs, lhs)
+    depth = prod(shape(lhs)[d] for d in contracting)
+    if not depth or prod(shape(fixed)) < MIN_WEIGHT:
+        return False
+    rows, columns = prod(shape(moving)) // depth, prod(shape(fixed)) // depth
+    return rows == 1 or (rows <= MAX_ROWS and columns <= depth)
+
+
+def _cell(x: Any, w: Any, u: Any) -> Any:
+    """A recurrent network: its inputs wait for no carry."""
+    first = jnp.zeros_like(x, shape=(*x.shape[1:-1], u.shape[0]))
+    return lax.scan(lambda c, t: (jnp.tanh(t @ w + c @ u), c), first, x)
+
+
+OUTSIDE: Final = "work that waits for no carry is done for all runs at once, where that pays"
+
+RULES: Final = (
+    Rule(
+        name="scan-work-before",
+        law="scan of f(g(row, constant), carry) over x = scan of f(row, carry) over batched g(x)",
+        pattern=op.scan.any(),
+        replace=_before,
+        numerics=Numerics.ROUNDING,
+        transparent=True,
+        normal_form=OUTSIDE,
+        examples=(
+            example(_cell, "f32[n,k]", "f32[k,m]", "f32[m,m]", k=256, m=32),
+            example(
+                lambda keys, c: lax.scan(
+                    lambda c, k: (c * 0.5 + jax.random.normal(k, c.shape), c), c, keys
+                ),
+                "u32[n,2]",
+                "f32[k]",
+            ),
+            example(
+                lambda x, c: lax.scan(
+                    lambda c, t: (c * 0.5 + jnp.exp(t), None), c, x, reverse=True
+                ),
+                "f32[n,k]",
+                "f32[k]",
+            ),
+        ),
+        rejects=(
+            example(
+                _cell,
+                "f32[n,b,k]",
+                "f32[k,m]",
+                "f32[m,m]",
+                n=2,
+                b=32,
+                k=128,
+                m=64,
+                reason="worth it",
+            ),
+        ),
+        elsewhere="Enzyme-JAX: GreedyWhileLoopBatchFission",
+    ),
+    Rule(
+        name="scan-work-after",
+        law="stacked g(row, constant) of a scan = batched g(stacked rows, constant)",
+        pattern=op.scan.any(),
+        replace=_after,
+        numerics=Numerics.ROUNDING,
+        transparent=True,
+        normal_form=OUTSIDE,
+        examples=(
+            example(
+                lambda x, c, v: lax.scan(
+                    lambda c, t: (c * 0.5 + t, (c, (c * 2 - t) @ v + 1)), c, x
+                ),
+                "f32[n,k]",
+                "f32[k]",
+                "f32[k,m]",
+                k=64,
+                m=160,
+            ),
+            example(
+                lambda x, c: lax.scan(lambda c, t: (c * 0.5 + t, jnp.exp(c) * t), c, x),
+                "f32[n,k]",
+                "f32[k]",
+            ),
+        ),
+        rejects=(
+            example(
+                lambda x, c: lax.scan(lambda c, t: (jnp.sin(c) + t, jnp.sin(c)), c, x),
+                "f32[n,k]",
+                "f32[k]",
+                reason="worth it",
+            ),
+        ),
+    ),
+)
