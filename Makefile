@@ -12,7 +12,7 @@ PYTEST_PARALLEL := -n $(WORKERS) --dist worksteal
 $(foreach venv,.venv .venv-colab .venv-newest,$(shell \
   [ "$$(cat $(venv)/.locked 2>/dev/null)" = "$(CURDIR)" ] || rm -f $(venv)/.locked $(venv)/.installed))
 
-.PHONY: help demo test lint types format notebooks bench test-colab test-newest lock clean
+.PHONY: help demo test golden lint types format notebooks bench test-colab test-newest lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: .venv/.installed ## Run the demonstration
 
 test: .venv/.installed ## Run the whole test suite, slow tests too (PYTEST_ARGS="-k name" narrows it)
 	.venv/bin/python -m pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)
+
+golden: .venv/.installed ## Accept what the passes make now of the golden cases (read the diff)
+	.venv/bin/python -m pytest tests/golden -q --update-golden $(PYTEST_ARGS)
 
 lint: .venv/.installed ## Check style and formatting with ruff
 	.venv/bin/ruff check .

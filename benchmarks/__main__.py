@@ -15,13 +15,15 @@ import jaxlib
 import rich
 from rich.table import Table
 
-from benchmarks import demo_step, dispatch, first_call
+from benchmarks import demo_step, dispatch, first_call, pipeline_cost, pipeline_scale
 from benchmarks.timing import Comparison
 
 SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "dispatch": dispatch.run,
     "first-call": first_call.run,
     "demo-step": demo_step.run,
+    "pipeline-cost": pipeline_cost.run,
+    "pipeline-scale": pipeline_scale.run,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 

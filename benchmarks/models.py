@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import jax
@@ -34,10 +35,7 @@ def _normal(seed: int, *shape: int) -> Array:
 def mlp_train_step() -> Model:
     """Three dense layers, cross-entropy, and SGD with momentum."""
     sizes = (8, 16, 16, 4)
-    params = [
-        (_normal(i, n, m), jnp.zeros(m))
-        for i, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False))
-    ]
+    params = [(_normal(i, n, m), jnp.zeros(m)) for i, (n, m) in enumerate(pairwise(sizes))]
     optimizer = optax.sgd(1e-2, momentum=0.9)
 
     def loss(params: Any, x: Array, labels: Array) -> Array:
@@ -86,7 +84,9 @@ class _Block(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         y = linen.LayerNorm()(x)
-        x = x + linen.MultiHeadDotProductAttention(num_heads=2)(y, mask=linen.make_causal_mask(x[..., 0]))
+        x = x + linen.MultiHeadDotProductAttention(num_heads=2)(
+            y, mask=linen.make_causal_mask(x[..., 0])
+        )
         y = linen.Dense(32)(linen.LayerNorm()(x))
         return x + linen.Dense(x.shape[-1])(linen.gelu(y))
 

@@ -1,6 +1,7 @@
 """What import, passes and export cost beside what jit takes to trace, lower and compile the same.
 
-Every round makes a fresh function and clears JAX's caches, so that neither side finds its work done.
+Every round makes a fresh function and clears JAX's caches, so that neither side finds its work
+done.
 """
 
 from __future__ import annotations
@@ -125,7 +126,9 @@ def _splice_seconds(jaxpr: Any, leaves: list[Any]) -> float:
 
 
 def _table(measured: dict[str, list[Round]]) -> Table:
-    stages = list(dict.fromkeys(n for rounds in measured.values() for one in rounds for n in one.ours))
+    stages = list(
+        dict.fromkeys(n for rounds in measured.values() for one in rounds for n in one.ours)
+    )
     table = Table(title="share of jit's trace, lower and compile, in %")
     table.add_column("program")
     for name in ("jit ms", *stages, "all", "bar"):

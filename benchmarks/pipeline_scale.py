@@ -107,7 +107,7 @@ class _Passes(Instrument):
         self.stages: list[Stage] = []
         self._start = 0.0
 
-    def before(self, event: Event) -> None:
+    def before(self, event: Event) -> None:  # noqa: ARG002 as the manager calls it
         self._start = time.perf_counter()
 
     def after(self, event: Event) -> None:
@@ -153,7 +153,9 @@ def _table(measured: list[Measurement]) -> Table:
 
 def _cells(times: list[tuple[float, int]]) -> list[str]:
     per_op = [seconds / ops * 1e6 for seconds, ops in times]
-    cells = [f"{one:.2f} ({seconds * 1e3:.0f})" for one, (seconds, _) in zip(per_op, times)]
+    cells = [
+        f"{one:.2f} ({seconds * 1e3:.0f})" for one, (seconds, _) in zip(per_op, times, strict=True)
+    ]
     return [*cells, f"{per_op[-1] / per_op[0]:.2f}"]
 
 

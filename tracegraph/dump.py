@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from compiler.ir.printer import print_graph
 from compiler.ir.walk import count_ops
+from compiler.rewrite.numerics import level_name
 from tracegraph import config
 from tracegraph.program import Program, Stage, warn_failed
 
@@ -94,9 +95,23 @@ def _index(program: Program, files: list[str]) -> str:
         f"| {run.milliseconds:.2f} |"
         for run in program.runs
     ]
+    lines += _rewrites(program)
     lines += ["", "Files, in the order in which they were made:", ""]
     lines += [f"- [{name}]({name})" for name in files]
     return "\n".join(lines) + "\n"
+
+
+def _rewrites(program: Program) -> list[str]:
+    """The rules that fired, with their lines and their worth by the cost model."""
+    if not program.rewrites:
+        return []
+    rows = [
+        f"| {firing.rule} | {level_name(firing.numerics)} | {firing.location} "
+        f"| {firing.before} | {firing.after} |"
+        for firing in program.rewrites
+    ]
+    head = "| rule | level | where | score before | score after |\n|---|---|---|---:|---:|"
+    return ["", "Rules that fired:", "", head, *rows]
 
 
 def _publish(scratch: Path, directory: Path, name: str) -> Path:

@@ -68,6 +68,11 @@ class Value:
         return tuple(self._uses)
 
     @property
+    def only_reader(self) -> Operation | None:
+        """The one operation that reads this value, in constant time; None for none or several."""
+        return next(iter(self._uses)) if len(self._uses) == 1 else None
+
+    @property
     def has_uses(self) -> bool:
         """Whether anything reads this value, in constant time."""
         return bool(self._uses)
@@ -174,7 +179,11 @@ class Operation:
             region.owner = self
         self._operands: list[Value] = list(operands)
         for slot, value in enumerate(self._operands):
-            value._note_use(self, slot)  # pyright: ignore[reportPrivateUsage]
+            uses = value._uses  # pyright: ignore[reportPrivateUsage]
+            if self in uses:
+                value._note_use(self, slot)  # pyright: ignore[reportPrivateUsage]
+            else:  # the usual case, without a call for every operand of a program
+                uses[self] = slot
 
     @property
     def operands(self) -> tuple[Value, ...]:

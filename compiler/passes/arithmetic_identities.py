@@ -37,8 +37,11 @@ INTEGER_ABSORBING: Final[Mapping[str, int]] = {"and": 0, "or": -1, "mul": 0}
 BOOL_ABSORBING: Final[Mapping[str, bool]] = {"and": False, "or": True}
 IDEMPOTENT: Final = frozenset({"and", "or", "max", "min"})
 INVOLUTIONS: Final = frozenset({"neg", "not"})
-_BESIDE_NUMBERS: Final = frozenset().union(
-    *(INTEGER_NEUTRAL, FLOAT_NEUTRAL, BOOL_NEUTRAL, INTEGER_ABSORBING, BOOL_ABSORBING)
+_BESIDE_NUMBERS: Final[frozenset[str]] = frozenset(
+    {
+        *(*INTEGER_NEUTRAL, *FLOAT_NEUTRAL, *BOOL_NEUTRAL),
+        *(*INTEGER_ABSORBING, *BOOL_ABSORBING),
+    }
 )
 NAMES: Final = _BESIDE_NUMBERS | INVOLUTIONS | IDEMPOTENT | {"select_n", "integer_pow"}
 """The ops that have an identity here."""

@@ -93,11 +93,11 @@ class _Seen:
 
 def _place(op: Operation) -> Hashable:
     """The name and the operands; of two that may change places, in one order for both."""
-    operands = op.operands
-    swaps = len(operands) > 1 and lookup(op.name).commutative
-    if swaps and id(operands[0]) > id(operands[1]):
-        operands = (operands[1], operands[0], *operands[2:])
-    return (op.name, operands)
+    if len(op.operands) < 2 or not lookup(op.name).commutative:
+        return (op.name, op.operands)
+    first, second, *rest = op.operands
+    pair = (first, second) if id(first) < id(second) else (second, first)
+    return (op.name, (*pair, *rest))
 
 
 def _rest(op: Operation) -> Hashable:

@@ -59,12 +59,16 @@ class FoldConstants(Pass):
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place."""
-        for op in walk(graph):
-            if not rewriter.may_change():
-                return
-            constants = _constant_operands(op)
-            if constants is not None and self._pays(op):
-                _fold(op, constants, rewriter)
+        pending = list(walk(graph))[::-1]
+        while pending and rewriter.may_change():
+            op = pending.pop()
+            constants = None if op.parent is None else _constant_operands(op)
+            if constants is None or not self._pays(op):
+                continue
+            operands = op.operands
+            if _fold(op, constants, rewriter):
+                # Where one reader is left, folding that one too would free the constant.
+                pending += [reader for value in operands if (reader := value.only_reader)]
 
     def _pays(self, op: Operation) -> bool:
         """Whether the results are single numbers, or small and no larger than what they replace."""
@@ -73,7 +77,7 @@ class FoldConstants(Pass):
             return True
         if sum(type.size for type in results if type) > self.max_elements:
             return False
-        dying = {v for v in op.operands if v.use_count <= len(op.operands) and v.readers == (op,)}
+        dying = {value for value in op.operands if value.only_reader is op}
         freed = sum(type.nbytes for value in dying if (type := _plain_type(value)))
         return sum(type.nbytes for type in results if type) <= freed
 
@@ -104,20 +108,22 @@ def _plain_type(value: Value) -> ArrayType | None:
     return None
 
 
-def _fold(op: Operation, constants: Sequence[Array], rewriter: Rewriter) -> None:
+def _fold(op: Operation, constants: Sequence[Array], rewriter: Rewriter) -> bool:
+    """Replaces the op by its value; says whether it has one whose every bit is fixed."""
     evaluate = lookup(op.name).evaluate
     if evaluate is None:
-        return
+        return False
     try:
         arrays = evaluate(op, constants)
     except NotExact:
-        return
+        return False
     types = [type for value in op.results if (type := _plain_type(value))]
     _check(op, types, arrays)
     values = [
         rewriter.constant(op, Dense(array), type) for array, type in zip(arrays, types, strict=True)
     ]
     rewriter.replace(op, values)
+    return True
 
 
 def _check(op: Operation, types: Sequence[ArrayType], arrays: Sequence[Array]) -> None:

@@ -35,7 +35,7 @@ def register(cls: type[Pass]) -> type[Pass]:
     Raises:
         TracegraphError: its name is taken or cannot be written, or a field is no option.
     """
-    name = getattr(cls, "name", "")
+    name = str(getattr(cls, "name", ""))
     taken = _registered.get(name) not in (None, cls)
     if taken or name in _own() or name == "repeat" or not _NAME.fullmatch(name):
         raise TracegraphError(

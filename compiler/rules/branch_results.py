@@ -98,7 +98,7 @@ RULES: Final = (
             example(
                 lambda p, x: lax.cond(p, lambda v: v.T, lambda v: jnp.sin(v).T, x).T,
                 "bool",
-                "f32[n,k]",
+                "f32[3,4]",
             ),
         ),
         rejects=(

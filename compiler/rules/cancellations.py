@@ -66,7 +66,7 @@ RULES: Final = (
     ),
     Rule(
         name="minus-itself",
-        law="x - x = 0",
+        law="x - x = 0 for finite numbers",
         pattern=op.sub(x, x),
         replace=_everywhere(0),
         numerics=Numerics.FINITE,
@@ -89,7 +89,7 @@ RULES: Final = (
     ),
     Rule(
         name="divided-by-itself",
-        law="x/x = 1",
+        law="x/x = 1 for finite numbers but zero",
         pattern=op.div(x, x),
         replace=_everywhere(1),
         numerics=Numerics.FINITE,

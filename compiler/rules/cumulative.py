@@ -145,12 +145,12 @@ RULES: Final = (
         numerics=Numerics.ROUNDING,
         transparent=True,
         examples=(
-            example(lambda x: jnp.cumsum(x, 1)[:, -1], "f32[a,b]"),
-            example(lambda x: lax.cummax(x, axis=0)[-1:, 1:], "f32[a,b]"),
-            example(lambda x: lax.cumsum(x, axis=0, reverse=True)[0], "f32[a]"),
+            example(lambda x: jnp.cumsum(x, 1)[:, -1:], "f32[a,b]"),
+            example(lambda x: lax.cummax(x, axis=0)[-1:, 1:], "f32[a,2]"),
+            example(lambda x: lax.cumsum(x, axis=0, reverse=True)[:1], "f32[a]"),
         ),
         rejects=(
-            example(lambda x: jnp.cumsum(x, 1)[:, -2], "f32[a,b]", reason="more than the last"),
+            example(lambda x: jnp.cumsum(x, 1)[:, -2:], "f32[a,b]", reason="more than the last"),
         ),
         elsewhere="-",
     ),

@@ -23,7 +23,7 @@ from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import COMPLEX, FLOAT, INTEGER, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rules.dot_networks import Network, collect
+from compiler.rules.dot_networks import Network, collect, is_covered
 from compiler.rules.dot_orders import Planner
 from compiler.rules.dot_terms import (
     Dot,
@@ -41,6 +41,8 @@ INNER: Final = op.dot_general.any().named("inner").shared()
 
 
 def _reordered(m: Match) -> Replacement:
+    if is_covered(m.root):
+        return Refusal("it is a part of a larger network")
     network = collect(m.root)
     if isinstance(network, str):
         return Refusal(network)

@@ -24,7 +24,7 @@ from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rules.dot_terms import Dot, Labels, dot, dot_of, is_plain_dot
+from compiler.rules.dot_terms import Dot, Labels, dot, dot_of, is_complex, is_plain_dot
 
 GATHER: Final = op.gather.any().named("gather")
 ANY_DOT: Final = op.dot_general.any().named("dot")
@@ -54,6 +54,10 @@ def _fills_with_nan(gather: Operation) -> str | None:
 
 def _filled_alike(m: Match) -> str | None:
     return _fills_with_nan(m.gather)
+
+
+def _is_steady(op: Operation) -> bool:
+    return is_plain_dot(op) and not is_complex(op)
 
 
 def _depth(found: Dot) -> int:
@@ -95,7 +99,7 @@ def _gather_like(gather: Operation, table: Term, axis: int, rows_at: int) -> Ter
 def _gather_of_dot(m: Match) -> Replacement:
     """Rows of the one operand that has them, in the place of rows of the dot."""
     axis, found = _takes_rows(m.gather), dot_of(m.dot)
-    if axis is None or not _depth(found) or not is_plain_dot(m.dot):
+    if axis is None or not _depth(found) or not _is_steady(m.dot):
         return Refusal("it does not take whole rows of a plain dot")
     row = found.out[axis]
     side = next((i for i in (0, 1) if row in found.sides[i][1]), 0)
@@ -128,7 +132,7 @@ def _dot_of_sides(
 def _dot_of_gather(m: Match) -> Replacement:
     """Rows of the whole table's dot: worth it where more rows are taken than there are."""
     axis, found = _takes_rows(m.gather), dot_of(m.root)
-    if axis is None or not _depth(found) or not is_plain_dot(m.root):
+    if axis is None or not _depth(found) or not _is_steady(m.root):
         return Refusal("it does not take whole rows for a plain dot")
     side = 0 if m.root.operands[0] is m.gather.result else 1
     labels = found.sides[side][1]
@@ -178,23 +182,20 @@ RULES: Final = (
         numerics=Numerics.ROUNDING,
         guards=(_filled_alike,),
         examples=(
-            example(lambda t, b, i: t[i] @ b, "f32[v,k]", "f32[k,n]", "i32[r]", r=64),
+            example(lambda t, b, i: t[i] @ b, "f32[v,k]", "f32[k,4]", "i32[r]", r=64),
             example(
                 lambda t, b, i: jnp.take(t, i, axis=0) @ b,
-                "f32[v,k]",
-                "f32[k,n]",
-                "i32[r,s]",
-                r=16,
+                "f32[3,k]",
+                "f32[k,5]",
+                "i32[16,s]",
                 s=9,
             ),
             example(
                 lambda t, b, i: jnp.einsum("rk,kn->nr", t[i], b),
-                "f32[v,k]",
-                "f32[k,n]",
+                "f32[3,8]",
+                "f32[8,1]",
                 "i32[r]",
                 r=128,
-                k=8,
-                n=1,
             ),
         ),
         rejects=(

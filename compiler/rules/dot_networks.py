@@ -28,6 +28,7 @@ MAX_FACTORS: Final = 32
 """A network of more factors is left alone."""
 
 _JOINTS: Final = frozenset({DOT, "mul", "square", "integer_pow"})
+_ROOTS: Final = frozenset({DOT, "reduce_sum"})
 
 Names: TypeAlias = tuple[int | None, ...]
 """A label for each dimension; None for one of size one, which has no part in a contraction."""
@@ -93,7 +94,8 @@ def collect(root: Operation) -> Network | str:
     if any(op.name == DOT and not same_arithmetic(op, model) for op in inside):
         return "its dots are of different arithmetic"
     network = Network(root, model)
-    names = _names_of_result(network)
+    labels = iter(network.out)
+    names = tuple(next(labels) if size != 1 else None for size in shape(root.result))
     if not _expand(network, inside, root.result, names):
         return f"it has more than {MAX_FACTORS} factors"
     if 0 in network.sizes.values():
@@ -101,9 +103,25 @@ def collect(root: Operation) -> Network | str:
     return network
 
 
-def _names_of_result(network: Network) -> Names:
-    labels = iter(network.out)
-    return tuple(next(labels) if size != 1 else None for size in shape(network.root.result))
+def is_covered(root: Operation) -> bool:
+    """Whether an op will be a part of another's network, so that it need not be a root itself.
+
+    Of a longer chain than one network holds, a dot every so often is a root nevertheless.
+    """
+    joints, depth, op = 0, -1, root
+    while (reader := _only_reader(op)) is not None and _may_be_inside(reader, root):
+        if reader.name == DOT and root.name == DOT and not same_arithmetic(reader, root):
+            break
+        op = reader
+        joints += op.name in _JOINTS
+        depth = joints if op.name in _ROOTS else depth
+    return depth == 0 or (depth > 0 and depth % (MAX_FACTORS - 2) != 0)
+
+
+def _only_reader(op: Operation) -> Operation | None:
+    readers = op.result.readers
+    alone = len(readers) == 1 and readers[0].parent is op.parent
+    return readers[0] if alone else None
 
 
 def _ops_inside(root: Operation) -> dict[Operation, None]:
@@ -163,22 +181,17 @@ def _is_square(op: Operation) -> bool:
     return op.name == "square" or integer(op, "y") == 2
 
 
-def _always(op: Operation) -> bool:
-    del op
-    return True
-
-
 _TESTS: Final[Mapping[str, Callable[[Operation], bool]]] = {
     DOT: lambda op: is_plain_dot(op) and keeps_dtype(op),
-    "broadcast_in_dim": _always,
+    "broadcast_in_dim": lambda _: True,
     "convert_element_type": _is_kept_type,
     "div": _divides_by_number,
     "integer_pow": _is_square,
     "mul": _is_product,
-    "neg": _always,
-    "reduce_sum": _always,
-    "square": _always,
-    "transpose": _always,
+    "neg": lambda _: True,
+    "reduce_sum": lambda _: True,
+    "square": lambda _: True,
+    "transpose": lambda _: True,
     **dict.fromkeys(UNIT_MOVES, _moves_units_only),
 }
 

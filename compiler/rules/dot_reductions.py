@@ -27,6 +27,7 @@ from compiler.rules.dot_terms import (
     broadcast,
     dot,
     dot_of,
+    steady,
     sum_over,
     swappable,
 )
@@ -172,7 +173,7 @@ RULES: Final = (
         replace=_sum_of_diagonal,
         numerics=Numerics.ROUNDING,
         transparent=True,
-        guards=(swappable,),
+        guards=(steady,),
         examples=(
             example(lambda a, b: jnp.trace(a @ b), "f32[m,k]", "f32[k,m]"),
             example(lambda a, b: jnp.einsum("ii->i", a @ b), "f32[m,k]", "f32[k,m]"),
@@ -197,7 +198,8 @@ RULES: Final = (
         | op.cond(var("index"), var("rest"), ANY_DOT.shared()),
         replace=_taken_diagonal,
         numerics=Numerics.ROUNDING,
-        guards=(swappable,),
+        transparent=True,
+        guards=(steady,),
         examples=(example(lambda a, b: jnp.diag(a @ b), "f32[m,k]", "f32[k,m]"),),
         rejects=(
             example(

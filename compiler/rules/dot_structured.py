@@ -21,12 +21,14 @@ from compiler.rewrite.pattern import COMPLEX, FLOAT, INTEGER, num, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.diagonals import diagonal_of
 from compiler.rules.dot_terms import (
+    UNSTEADY,
     Cut,
     Dot,
     arrange,
     broadcast,
     cut,
     dot_of,
+    is_complex,
     keeps_dtype,
     spread,
     sum_over,
@@ -171,6 +173,8 @@ def _dot_of_padded(m: Match) -> Replacement:
 def _dot_of_both_padded(m: Match) -> Replacement:
     """The dot of what was padded, where zeros only meet zeros."""
     found = dot_of(m.root)
+    if is_complex(m.root):
+        return Refusal(UNSTEADY)
     before, after = _margins(m.padded), _margins(m.other)
     if before is None or after is None:
         return Refusal("the padding is no margin of zeros")

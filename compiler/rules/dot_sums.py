@@ -153,15 +153,13 @@ RULES: Final = (
         numerics=Numerics.REASSOCIATE,
         transparent=True,
         examples=(
-            example(lambda a, b, w: a @ w - b @ w, "f32[m,k]", "f32[m,k]", "f32[k,n]", m=16, n=32),
+            example(lambda a, b, w: a @ w - b @ w, "f32[m,k]", "f32[m,k]", "f32[k,32]", m=16),
             example(
                 lambda x, a, b, s: s * (x @ a) + x @ b,
-                "f32[m,k]",
-                "f32[k,n]",
-                "f32[k,n]",
+                "f32[64,8]",
+                "f32[8,n]",
+                "f32[8,n]",
                 "f32",
-                m=64,
-                k=8,
             ),
         ),
         rejects=(
@@ -186,21 +184,18 @@ RULES: Final = (
         examples=(
             example(
                 lambda d, u, v, x: (d + u @ v) @ x,
-                "f32[m,k]",
-                "f32[m,r]",
+                "f32[64,k]",
+                "f32[64,r]",
                 "f32[r,k]",
                 "f32[k]",
-                m=64,
                 k=64,
             ),
             example(
                 lambda x, w, a, b: x @ (w - a @ b),
-                "f32[s,k]",
-                "f32[k,n]",
-                "f32[k,2]",
-                "f32[2,n]",
-                k=64,
-                n=64,
+                "f32[s,64]",
+                "f32[64,64]",
+                "f32[64,2]",
+                "f32[2,64]",
             ),
         ),
         rejects=(
@@ -229,11 +224,10 @@ RULES: Final = (
                     jnp.concatenate([x, jnp.broadcast_to(v, (x.shape[0], v.shape[0]))], 1) @ w
                 ),
                 "f32[m,k]",
-                "f32[j]",
+                "f32[16]",
                 "f32[20,n]",
                 m=32,
                 k=4,
-                j=16,
             ),
         ),
         rejects=(

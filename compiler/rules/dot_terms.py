@@ -20,6 +20,7 @@ from compiler.rewrite.match import Match
 
 Labels: TypeAlias = tuple[int, ...]
 DOT: Final = "dot_general"
+UNSTEADY: Final = "what a complex dot makes of infinities depends on its shape"
 UNIT_MOVES: Final = frozenset({"reshape", "squeeze", "expand_dims"})
 
 
@@ -80,6 +81,17 @@ def swappable(m: Match) -> str | None:
     """A guard: the dot, the match's ``dot`` or its root, must be plain."""
     root = m.get("dot") or m.root
     return None if is_plain_dot(root) else "its operands are treated unlike, or its sharding is set"
+
+
+def steady(m: Match) -> str | None:
+    """A guard: the dot is plain, and not complex: there inf may give nan in another place."""
+    root: Operation = m.get("dot") or m.root
+    return UNSTEADY if is_complex(root) else swappable(m)
+
+
+def is_complex(op: Operation) -> bool:
+    """Whether a dot is of complex numbers: what it makes of inf depends on its shape."""
+    return dtype(op.result).kind == "c"
 
 
 def keeps_dtype(op: Operation) -> bool:

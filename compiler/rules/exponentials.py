@@ -134,16 +134,6 @@ RULES: Final = (
         elsewhere="-",
     ),
     Rule(
-        name="logistic-of-exponentials",
-        law="exp(x)/(1 + exp(x)) = logistic(x)",
-        pattern=op.div(op.exp(x).named("e"), op.add(op.exp(x).named("e"), one)),
-        replace=lambda m: new("logistic", m.x),
-        numerics=Numerics.FINITE,
-        transparent=True,
-        examples=(example(lambda x: jnp.exp(x) / (1 + jnp.exp(x)), "f32[a]"),),
-        elsewhere="-",
-    ),
-    Rule(
         name="logistic-of-negated",
         law="1 - logistic(x) = logistic(-x)",
         pattern=op.sub(one, op.logistic(x)),

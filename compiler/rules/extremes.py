@@ -19,7 +19,7 @@ from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, num, op, var, variables
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rules.monotone import NAMES, SMOOTH, Monotone, monotone
+from compiler.rules.monotone import FROM_ZERO, NAMES, SMOOTH, Monotone, monotone
 from compiler.rules.reduction_terms import constant_axes
 from compiler.rules.signs import is_nonnegative, is_positive
 
@@ -33,6 +33,12 @@ OPPOSITE: Final[Mapping[str, str]] = {
     "max": "min",
     "min": "max",
 }
+
+STRICT: Final = frozenset(["add", "asinh", "cbrt", "div", "mul", "neg", "sinh", "sub"])
+"""Functions that give different results for numbers that differ by more than roundings."""
+
+UPWARDS: Final = frozenset(["exp", "exp2", "expm1"])
+"""Those that do so for large numbers, and are flat for small ones."""
 
 x, y = variables("x y", FLOAT)
 b = var("b", FLOAT)
@@ -87,9 +93,14 @@ def _of_larger_bound(m: Match) -> Replacement:
 
 
 def _arg_of_monotone(m: Match) -> Replacement:
+    """Only where different numbers give different results; flat functions make equals of them."""
     function = monotone(m.inner)
     if function is None:
         return Refusal("the function is not known to be monotone")
+    name = m.inner.name
+    is_strict = name in STRICT or (name in UPWARDS and m.root.name == "argmax")
+    if not is_strict and not (name in FROM_ZERO and function.numerics is not Numerics.FINITE):
+        return Refusal("the function is flat, or not defined, for some numbers")
     return _chosen(m.root, function, function.inner)
 
 
@@ -213,7 +224,7 @@ RULES: Final = (
     ),
     Rule(
         name="argmax-of-monotone",
-        law="argmax(f(x)) = argmax(x) for rising f, the other way round for falling f",
+        law="argmax(f(x)) = argmax(x) for strictly rising f, the other way round for falling f",
         pattern=op["argmax", "argmin"](op[NAMES].any().named("inner")),
         replace=_arg_of_monotone,
         numerics=Numerics.FINITE,
@@ -222,7 +233,13 @@ RULES: Final = (
             example(lambda x: jnp.argmax(jnp.exp(x), 1), "f32[a,b]"),
             example(lambda x: jnp.argmin(1 - 3 * x, 1), "f32[a,b]"),
         ),
-        rejects=(example(lambda x: jnp.argmax(x * 0.0, 1), "f32[a,b]", reason="not known"),),
+        rejects=(
+            example(lambda x: jnp.argmax(x * 0.0, 1), "f32[a,b]", reason="not known"),
+            example(lambda x: jnp.argmin(nn.relu(x), 1), "f32[a,b]", reason="flat"),
+            example(lambda x: jnp.argmax(jnp.tanh(x), 1), "f32[a,b]", reason="flat"),
+            example(lambda x: jnp.argmax(jnp.floor(x), 1), "f32[a,b]", reason="flat"),
+            example(lambda x: jnp.argmax(jnp.log(x), 1), "f32[a,b]", reason="not defined"),
+        ),
         elsewhere="-",
     ),
     Rule(

@@ -109,3 +109,26 @@ def gathered_rows(operand: Term, indices: Term, dim: int, mode: str, fill: objec
         return lax.gather(x, i, numbers, sizes, mode=how, fill_value=fill)  # pyright: ignore[reportArgumentType]
 
     return traced(gather, operand, indices)
+
+
+def picks_along(op: Operation) -> int | None:
+    """The dimension along which a gather picks elements, each index in its own row of the others.
+
+    So does ``take_along_axis``. None for a gather that does something else. What the index lacks of
+    the operand's sizes is only the picked dimension, and it may pick any number of elements.
+    """
+    rank = len(shape(op.operands[0]))
+    collapsed, batching, paired, offsets = (
+        field(op, "dimension_numbers", name)
+        for name in (
+            "collapsed_slice_dims",
+            "operand_batching_dims",
+            "start_indices_batching_dims",
+            "offset_dims",
+        )
+    )
+    if len(collapsed) != 1 or collapsed != field(op, "dimension_numbers", "start_index_map"):
+        return None
+    others = tuple(d for d in range(rank) if d not in collapsed)
+    whole = batching == others and paired == others and not offsets
+    return collapsed[0] if whole and set(integers(op, "slice_sizes")) <= {1} else None

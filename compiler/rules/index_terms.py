@@ -1,5 +1,9 @@
 """What is known of indices when the graph is compiled: their values, ranges and order."""
 
+# numpy annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from itertools import pairwise
@@ -77,6 +81,8 @@ def index_range(value: Value, depth: int = MAX_DEPTH) -> Range | None:
         return Range(0, max(shape(op.operands[0])[-1] - 1, 0))
     if op.name in _PASSING or (op.name == "convert_element_type" and _holds(op, depth)):
         return index_range(op.operands[0], depth - 1)
+    if op.name == "scatter" and inverse_of(value) is not None:
+        return Range(0, max(shape(value)[0] - 1, 0))
     if op.name == "clamp":
         return _clamped(op)
     if op.name == "select_n":
@@ -181,7 +187,23 @@ def is_permutation(value: Value) -> bool:
     known = known_integers(value)
     if known is not None:
         return known.ndim == 1 and bool(np.array_equal(np.sort(known), np.arange(known.size)))
-    return sorting(value) is not None and len(shape(value)) == 1
+    if len(shape(value)) != 1:
+        return False
+    return sorting(value) is not None or inverse_of(value) is not None
+
+
+def inverse_of(value: Value) -> Value | None:
+    """The permutation whose inverse a vector is known to be; None if it is not."""
+    op = value.producer
+    if op is None or len(shape(value)) != 1:
+        return None
+    if op.name == "sort" and sorting(value) is op and integer(op, "num_keys") == 1:
+        found = op.operands[0]
+    elif op.name == "scatter" and _is_iota(op.operands[2], 0):
+        found = index_source(op.operands[1])
+    else:
+        return None
+    return found if shape(found) == shape(value) and is_permutation(found) else None
 
 
 def sorting(value: Value) -> Operation | None:
@@ -199,5 +221,5 @@ def _is_iota(value: Value, dim: int) -> bool:
     known = known_integers(value)
     if known is None or not known.size:
         return False
-    counts = np.arange(known.shape[dim])
-    return bool((np.moveaxis(known, dim, -1) == counts).all())
+    counts = np.arange(known.shape[dim]).reshape([-1 if d == dim else 1 for d in range(known.ndim)])
+    return bool(np.all(known == counts))

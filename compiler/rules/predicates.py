@@ -17,7 +17,7 @@ import numpy as np
 
 from compiler.rewrite.expression import Term, dtype, new, shape
 from compiler.rewrite.match import Match
-from compiler.rewrite.pattern import BOOL, FLOAT, INTEGER, num, op, var
+from compiler.rewrite.pattern import BOOL, FLOAT, num, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.reduction_terms import constant_axes, dropped
 
@@ -37,7 +37,7 @@ SWAPPED: Final[Mapping[str, str]] = {
 """Each comparison as it reads with its sides exchanged."""
 
 x, axes = var("x", FLOAT), var("axes")
-ordered, bound = var("x", FLOAT + INTEGER), var("b", FLOAT + INTEGER)
+bound = var("b", FLOAT)
 
 
 def _counted(m: Match) -> Replacement:
@@ -72,8 +72,11 @@ def _any_nan(m: Match) -> Replacement:
 
 
 def _all_finite(m: Match) -> Replacement:
-    if 0 in shape(m.x):
+    sizes = shape(m.x)
+    if 0 in sizes:
         return Refusal("there may be nothing to look at")
+    if len(sizes) - 1 not in m.axes:
+        return Refusal("the last axis stays, along which truth values are quick to combine")
     return new("is_finite", new("reduce_max", new("abs", m.x), axes=m.axes))
 
 
@@ -132,13 +135,14 @@ RULES: Final = (
             example(lambda x: jnp.isfinite(x).all(), "f32[a,b]"),
             example(lambda x: jnp.isfinite(x).all(1), "f32[a,b]"),
         ),
+        rejects=(example(lambda x: jnp.isfinite(x).all(0), "f32[a,b]", reason="last axis"),),
         elsewhere="-",
     ),
     Rule(
         name="all-beyond",
         law="all(x > b) = min(x) > b; all(x < b) = max(x) < b, b the same along the axes",
         pattern=op.reduce_and(
-            _ORDER(ordered, bound).named("inner") | _ORDER(bound, ordered).named("inner"), axes=axes
+            _ORDER(x, bound).named("inner") | _ORDER(bound, x).named("inner"), axes=axes
         ),
         replace=_all_beyond,
         transparent=True,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Final
 
 import jax.numpy as jnp
@@ -24,6 +25,9 @@ from compiler.rules.reduction_terms import COMBINERS, combined, reduced, reshape
 
 MAX_PARTS: Final = 64
 """Pieces up to which a loop for each costs less than laying them side by side."""
+
+MIN_PIECE: Final = 2**14
+"""Elements of a piece from which on its own loop costs less than its copy."""
 
 MAX_STEPS: Final = 4
 """How many elementwise ops between a concatenation and its reduction are moved to the pieces."""
@@ -47,6 +51,8 @@ def _of_pieces(m: Match) -> Replacement:
     found = value.producer
     if found is None or not 1 < len(found.operands) <= MAX_PARTS:
         return Refusal("there is no concatenation near, or it is of very many pieces")
+    if not steps or prod(shape(value)) < MIN_PIECE * len(found.operands):
+        return Refusal("the pieces are small, or are reduced as they are")
     pieces = [_through(steps, piece) for piece in found.operands]
     return _assembled(m, pieces, integer(found, "dimension"))
 
@@ -119,11 +125,16 @@ RULES: Final = (
         transparent=True,
         examples=(
             example(
-                lambda x, y: (jnp.concatenate([x.ravel(), y.ravel()]) ** 2).sum(),
-                *("f32[a,b]", "f32[c]"),
+                lambda x, y: (jnp.concatenate([x.ravel(), y]) ** 2).sum(),
+                *("f32[a,2]", "f32[b]"),
+                a=2**14,
+                b=2**14,
             ),
             example(
-                lambda x, y: jnp.max(jnp.concatenate([x, y]) * 2 - 1, 1), "f32[a,b]", "f32[c,b]"
+                lambda x, y: jnp.max(jnp.concatenate([x, y]) * 2 - 1, 1),
+                "f32[2,a]",
+                "f32[3,a]",
+                a=2**14,
             ),
         ),
         rejects=(example(lambda x: jnp.exp(x).sum(), "f32[a]", reason="no concatenation"),),
@@ -138,7 +149,7 @@ RULES: Final = (
         transparent=True,
         examples=(
             example(lambda x: jnp.trace(x), "f32[a,a]"),
-            example(lambda x: jnp.trace(x, axis1=1, axis2=2), "f32[b,a,a]"),
+            example(lambda x: jnp.trace(x, axis1=1, axis2=2), "f32[2,a,a]"),
             example(lambda x: jnp.einsum("ii->i", x), "f32[a,a]"),
         ),
         rejects=(

@@ -61,13 +61,13 @@ def _range(type: np.dtype[Any]) -> tuple[int, float, float]:
 def _float_remainder(m: Match) -> Replacement:
     """x - trunc(x/c)*c, each step of which is exact for a power of two; large numbers leave 0."""
     divisor = abs(float(m.c))
-    if not np.isfinite(divisor) or frexp(divisor)[0] != 0.5 or m.x.type != m.root.results[0].type:
-        return Refusal("the divisor is no power of two")
+    if not 0 < divisor < 1 or frexp(divisor)[0] != 0.5 or m.x.type != m.root.results[0].type:
+        return Refusal("the divisor is no power of two below one")
     type = dtype(m.x)
     digits, largest, smallest = _range(type)
     limit = divisor * 2.0 ** (digits + 1)
-    if limit > largest or 1 / divisor > largest or divisor < smallest:
-        return Refusal("the divisor is too large or too small")
+    if 1 / divisor > largest or divisor < smallest:
+        return Refusal("the divisor is too small")
     step, scale, most = (
         constant(np.array(number).astype(type)) for number in (divisor, 1 / divisor, limit)
     )
@@ -78,20 +78,20 @@ def _float_remainder(m: Match) -> Replacement:
     return new("mul", known, new("sign", m.x))
 
 
-_REM: Final = op.rem(x, c)
+_REM: Final = op.rem(x, c).shared()
 _IS_UNEVEN: Final = op.ne(_REM, zero)
-_SIGNS_DIFFER: Final = op.ne(op.sign(x), one)
-_QUOTIENT: Final = op.div(x, c)
-_BELOW: Final = op.lt(_REM.shared(), zero)
+_SIGNS_DIFFER: Final = op.ne(op.sign(x).shared(), one)
+_QUOTIENT: Final = op.div(x, c).shared()
+_BELOW: Final = op.lt(_REM, zero)
 
 RULES: Final = (
     Rule(
         name="integer-floor-division",
         law="x // 2**k = x >> k; x // c is one division for x >= 0, c > 0",
         pattern=op.select_n(
-            op.and_(_SIGNS_DIFFER, _IS_UNEVEN),
-            _QUOTIENT.shared(),
-            op.sub(_QUOTIENT.shared(), one),
+            op.and_(_SIGNS_DIFFER.shared(), _IS_UNEVEN.shared()),
+            _QUOTIENT,
+            op.sub(_QUOTIENT, one),
         ),
         replace=_floor_divided,
         transparent=True,
@@ -106,15 +106,15 @@ RULES: Final = (
         name="integer-modulo",
         law="x % 2**k = x & (2**k - 1); x % c is one remainder for x >= 0, c > 0",
         pattern=op.select_n(
-            op.and_(op.ne(_BELOW, num(0)), op.ne(_REM.shared(), zero)),
-            _REM.shared(),
-            op.add(_REM.shared(), c),
+            op.and_(op.ne(_BELOW.shared(), num(0)).shared(), _IS_UNEVEN.shared()),
+            _REM,
+            op.add(_REM, c),
         ),
         replace=_floor_remainder,
         transparent=True,
         examples=(
             example(lambda x: x % 8, "i32[a]"),
-            example(lambda x: x % 8, "u32[a]"),
+            example(lambda x: x % 8 + x // 8, "i32[a]"),
             example(lambda x: (x & 255) % 7, "i32[a]"),
         ),
         rejects=(example(lambda x: x % 7, "i32[a]", reason="no power of two"),),
@@ -122,16 +122,16 @@ RULES: Final = (
     ),
     Rule(
         name="float-remainder",
-        law="rem(x, 2**k) = x - trunc(x/2**k)*2**k, where each step is exact",
+        law="rem(x, 2**-k) = x - trunc(x*2**k)*2**-k, where each step is exact",
         pattern=op.rem(var("x", FLOAT), c),
         replace=_float_remainder,
-        normal_form="no remainder by a power of two",
+        normal_form="no remainder by a power of two below one",
         examples=(
             example(lambda x: lax.rem(x * 100, jnp.asarray(0.5, x.dtype)), "f32[a]", a=64),
             example(lambda x: (x * 100) // 0.25, "f32[a]"),
-            example(lambda x: jnp.mod(x * 1000, 4.0), "f32[a]"),
+            example(lambda x: jnp.mod(x * 1000, 0.125), "f32[a]"),
         ),
         rejects=(example(lambda x: x % 3.0, "f32[a]", reason="no power of two"),),
-        elsewhere="-",
+        elsewhere="LLVM: for whole powers of two",
     ),
 )

@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.analysis.constants import uniform
 from compiler.ir.attributes import Array, Attribute, Dense, attribute_key
 from compiler.ir.graph import Operation, Value
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
@@ -56,31 +55,6 @@ def _none(m: Match) -> Replacement:
         for value in m.root.results[len(scan.carries) :]
     ]
     return [*(scan.outer(value) for value in scan.carries), *empty]
-
-
-def _known(m: Match) -> Replacement:
-    """A number that is known outside of the loop is known inside."""
-    scan = Scan(m.root)
-    numbers = {
-        value: number
-        for value in scan.constants
-        if scan.outer(value).type == value.type
-        and (number := uniform(scan.outer(value))) is not None
-    }
-    if not numbers:
-        return Refusal("no constant of the loop is a known number")
-    draft = ScanDraft(scan, [value for value in scan.body.parameters if value not in numbers])
-    for value, number in numbers.items():
-        draft.bind(value, draft.put(_filled(value, constant(number, like=value)))[0])
-    results = draft.scan(draft.copy(scan.following), draft.copy(scan.rows))
-    return [*results.carries, *results.stacked]
-
-
-def _filled(value: Value, number: Term) -> Term:
-    sizes = shape(value)
-    if not sizes:
-        return number
-    return new("broadcast_in_dim", number, shape=sizes, broadcast_dimensions=(), sharding=None)
 
 
 def _equal(m: Match) -> Replacement:
@@ -197,10 +171,6 @@ def _times(step: Array, length: int) -> Term:
     return constant(wrapped)
 
 
-def _loop_with(number: Any, x: Any, c: Any) -> Any:
-    return lax.scan(lambda c, t: (c * number + t, c), c, x)
-
-
 RULES: Final = (
     Rule(
         name="scan-of-length-zero",
@@ -230,22 +200,6 @@ RULES: Final = (
             ),
         ),
         elsewhere="Enzyme-JAX: WhileSimplify; XLA: while-loop simplifier",
-    ),
-    Rule(
-        name="scan-known-constant",
-        law="scan with a constant that is the number a = scan whose body holds a",
-        pattern=op.scan.any(),
-        replace=_known,
-        transparent=True,
-        normal_form="numbers stand where they are read",
-        examples=(
-            example(
-                lambda x, c: _loop_with(jnp.full(c.shape, 0.5), x, c),
-                "f32[n,2,k]",
-                "f32[2,k]",
-            ),
-        ),
-        elsewhere="XLA: while-loop constant sinking",
     ),
     Rule(
         name="scan-equal-lanes",

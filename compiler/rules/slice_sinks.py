@@ -184,7 +184,7 @@ def _fft(op: Operation, cuts: Cuts) -> Term | None:
 
 EXACT_SINKS: Final[Mapping[str, Sink]] = {
     **dict.fromkeys(sorted(ELEMENTWISE), _elementwise),
-    **dict.fromkeys(("convert_element_type", "copy"), _elementwise),
+    "convert_element_type": _elementwise,
     **dict.fromkeys(("argmax", "argmin", "reduce_and", "reduce_max"), _reduction),
     **dict.fromkeys(("reduce_min", "reduce_or", "reduce_xor"), _reduction),
     **dict.fromkeys(("cummax", "cummin"), _cumulative),

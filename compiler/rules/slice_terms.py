@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from compiler.ir.graph import Operation, Value
 from compiler.ops.parameters import integer, integer_table, integers, optional_integers
 from compiler.rewrite.expression import Term, like, new, shape
-from compiler.rules.dot_terms import Cut, broadcast, cut, reshape, reshape_groups
+from compiler.rules.dot_terms import Cut, broadcast, cut, is_static, reshape, reshape_groups
 
 Cuts: TypeAlias = Mapping[int, Cut]
 WORTH_A_BROADCAST: Final = 3
@@ -69,7 +69,9 @@ def part(value: Value, cuts: Cuts) -> Term:
         return value
     op = value.producer
     through = _THROUGH.get(op.name) if op is not None else None
-    found = through(op, value, cuts) if op is not None and through is not None else None
+    if op is None or through is None or not all(map(is_static, op.operands)):
+        return cut(value, cuts)
+    found = through(op, value, cuts)
     return cut(value, cuts) if found is None else found
 
 

@@ -17,7 +17,7 @@ from compiler.ir.graph import Operation, Value
 from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import integer, integer_table, integers
 from compiler.rewrite.expression import Term, constant, like, shape
-from compiler.rules.dot_terms import broadcast, transpose
+from compiler.rules.dot_terms import broadcast, is_static, transpose
 
 Order: TypeAlias = tuple[int, ...]
 MAX_OPS: Final = 64
@@ -42,7 +42,8 @@ class Pull:
 
     def result(self) -> Term | None:
         """What the transpose gives, made of transposed operands; None if there is nothing to do."""
-        if len(self.inside) == 1 and not _takes_over(self.source):
+        read = [value for op in self.inside for value in op.operands]
+        if not any(_is_transposed(value) or _takes_over(value) for value in read):
             return None
         return self.term(self.source, self.order)
 
@@ -90,10 +91,15 @@ def _only_read_by(root: Operation, names: frozenset[str]) -> set[Operation]:
             op = value.producer
             if op is None or op in inside or op.name not in names or len(op.results) != 1:
                 continue
-            if all(reader in inside for reader in value.readers):
+            is_known = all(map(is_static, (*op.operands, op.result)))
+            if is_known and all(reader in inside for reader in value.readers):
                 inside.add(op)
                 pending.append(op)
     return inside
+
+
+def _is_transposed(value: Value) -> bool:
+    return value.producer is not None and value.producer.name == "transpose"
 
 
 def _takes_over(value: Value) -> bool:
@@ -198,7 +204,7 @@ _WINDOW: Final = _by_dimension(
 Puller = Callable[[Pull, Operation, Order], Term]
 _EXACT: Final[Mapping[str, Puller]] = {
     **dict.fromkeys(sorted(ELEMENTWISE), _elementwise),
-    **dict.fromkeys(("convert_element_type", "copy", "stop_gradient"), _elementwise),
+    **dict.fromkeys(("convert_element_type", "stop_gradient"), _elementwise),
     **dict.fromkeys(("reduce_and", "reduce_max", "reduce_min", "reduce_or"), _reduction),
     **dict.fromkeys(("cummax", "cummin"), _along("axis")),
     **dict.fromkeys(("reduce_window_max", "reduce_window_min"), _WINDOW),

@@ -33,7 +33,8 @@ def _reduce_first(m: Match) -> Term:
 
 
 def _pulled(names: frozenset[str], m: Match) -> Replacement:
-    return Pull(m.root, names).result() or Refusal("others read what it transposes")
+    found = Pull(m.root, names).result()
+    return Refusal("no other transpose meets it") if found is None else found
 
 
 def _reshaped(m: Match) -> Replacement:
@@ -110,7 +111,7 @@ RULES: Final = (
             ),
         ),
         rejects=(
-            example(lambda x: (jnp.tanh(x.T), jnp.tanh(x.T).T), "f32[m,k]", reason="others read"),
+            example(lambda x: (jnp.tanh(x.T), jnp.tanh(x.T).T), "f32[m,k]", reason="no other"),
         ),
         elsewhere="Grappler: HoistCWiseUnaryChains, GenericLayoutOptimizer; ONNX Runtime: "
         "TransposeOptimizer; Enzyme-JAX: TransposeElementwiseTranspose, TransposeReduceWindow, "

@@ -85,7 +85,7 @@ class Session:
     def _python(self, block: Block) -> str:
         if named := _FILE.match(block.text):
             Path(named[1]).write_text(block.text, encoding="utf-8")
-        code = compile("\n" * block.line + block.text, self._name, "exec")
+        code = compile("\n" * block.line + block.text, self._name, "exec", dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, self._namespace)
         return printed.getvalue()

@@ -67,9 +67,9 @@ class Drawing:
     def any(self, dtypes: Sequence[np.dtype] = (F32, I32, BOOL)) -> Value:
         """A value that is there, of one of these element types, if there is one."""
         there = [value for value in self.values if value.type.dtype in dtypes]
-        return (
-            self.draw(st.sampled_from(there)) if there else self.constant(ArrayType((), dtypes[0]))
-        )
+        if there:
+            return self.draw(st.sampled_from(there))
+        return self.constant(ArrayType((), dtypes[0]))
 
     def constant(self, type: ArrayType) -> Value:
         numbers = {F32: FLOATS, I32: INTEGERS, BOOL: (True, False)}[type.dtype]
@@ -159,10 +159,10 @@ def _reshape(d: Drawing) -> None:
 
 def _broadcast(d: Drawing) -> None:
     x = d.any()
-    shape = d.draw(
-        st.sampled_from([s for s in SHAPES if s[len(s) - len(x.type.shape) :] == x.type.shape])
-    )
-    places = tuple(range(len(shape) - len(x.type.shape), len(shape)))
+    old = x.type.shape
+    ends = [shape for shape in SHAPES if shape[len(shape) - len(old) :] == old]
+    shape = d.draw(st.sampled_from([old, *ends]))
+    places = tuple(range(len(shape) - len(old), len(shape)))
     attributes = {"broadcast_dimensions": places, "shape": shape, "sharding": None}
     d.op("broadcast_in_dim", [x], [ArrayType(shape, x.type.dtype)], attributes)
 
@@ -243,7 +243,7 @@ NESTED: tuple[Callable[[Drawing], None], ...] = (_call, _cond, _scan)
 
 @st.composite
 def typed_graphs(draw: st.DrawFn, *, most: int = 10, effects: bool = False) -> Graph:
-    """Random graphs that JAX could have made; with effects, ops that it cannot run are among them."""
+    """Random graphs that JAX could have made; with effects, some ops are none that it can run."""
     types = draw(st.lists(st.sampled_from(TYPES), min_size=1, max_size=3))
     graph, builder = build_graph("f", types, [f"x{i}" for i in range(len(types))])
     drawing = Drawing(draw, builder, 0, effects=effects)

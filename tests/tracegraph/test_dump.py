@@ -95,3 +95,12 @@ def test_nothing_half_written_stays(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_functions_under_a_transformation_are_not_dumped(folder: Path) -> None:
     jax.vmap(tg.function(body))(X[None])
     assert not folder.exists()
+
+
+def test_the_index_lists_the_rules_that_fired(folder: Path) -> None:
+    step = tg.function(lambda a, b: (a @ b)[:2])
+    step(jnp.ones((16, 16)), jnp.ones((16, 16)))
+    (dump,) = folder.iterdir()
+    index = (dump / "index.md").read_text()
+    assert "| slice-of-dot | rounding | " in index
+    assert "test_dump.py" in index

@@ -18,7 +18,8 @@ def graph(signature: str, body: str) -> Graph:
 def run(step: Pass, before: Graph) -> tuple[Graph, int]:
     """The verified graph after the pass, and how many changes it made; checks the laws of passes.
 
-    A second run changes nothing, no changes mean the same text, and the signature stays.
+    A second run changes nothing where the pass says so, no changes mean the same text, and the
+    signature stays.
     """
     after = clone(before)
     rewriter = Rewriter(after, step.name)
@@ -29,7 +30,8 @@ def run(step: Pass, before: Graph) -> tuple[Graph, int]:
     again = Rewriter(after, step.name)
     text = print_graph(after)
     step.run(after, again)
-    assert (again.changes, print_graph(after)) == (0, text), "a second run changed something"
+    if step.idempotent:
+        assert (again.changes, print_graph(after)) == (0, text), "a second run changed something"
     assert signature(after) == signature(before)
     return after, rewriter.changes
 

@@ -115,7 +115,11 @@ def test_a_pass_that_fails_is_left_out_and_the_others_run() -> None:
     assert [one.title for one in result.runs] == ["1 cse", "3 dce"]
     assert body(result.graph) == body(run(CSE, DCE).graph)
     (failure,) = result.failures
-    assert (failure.name, str(failure.error), failure.reproducer) == ("the pass fail", "no luck", None)
+    assert (failure.name, str(failure.error), failure.reproducer) == (
+        "the pass fail",
+        "no luck",
+        None,
+    )
 
 
 def test_a_pass_that_fails_late_keeps_what_it_did_before(tmp_path: Path) -> None:
@@ -145,7 +149,10 @@ def test_a_folder_that_cannot_be_written_is_no_second_failure(tmp_path: Path) ->
 
 def test_two_passes_may_fail() -> None:
     result = run(Fail(), CSE, Fail(below=50), DCE)
-    assert [failure.name for failure in result.failures] == ["the pass fail", "the pass fail{below=50}"]
+    assert [failure.name for failure in result.failures] == [
+        "the pass fail",
+        "the pass fail{below=50}",
+    ]
     assert body(result.graph) == body(run(CSE, DCE).graph)
 
 

@@ -2,34 +2,13 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from compiler.ir import TracegraphError
-from compiler.passes.canonicalize import Canonicalize
-from compiler.passes.cse import CommonSubexpressionElimination
-from compiler.passes.dce import DeadCodeElimination
-from compiler.passes.fold_constants import FoldConstants
-from compiler.passes.fuse import Fuse
-from compiler.passes.inline import InlineCalls
-from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, Repeat, parse_pipeline
-
-PASSES = st.one_of(
-    st.sampled_from([Canonicalize(), CommonSubexpressionElimination(), DeadCodeElimination()]),
-    st.builds(FoldConstants, st.integers(-5, 10**6)),
-    st.builds(InlineCalls, st.booleans(), st.integers(0, 100)),
-    st.builds(Fuse, st.integers(0, 100)),
-)
-PIPELINES = st.recursive(
-    st.builds(Pipeline, st.lists(PASSES, min_size=1, max_size=4).map(tuple)),
-    lambda body: st.builds(
-        Pipeline,
-        st.lists(PASSES | st.builds(Repeat, body, st.integers(1, 9)), min_size=1).map(tuple),
-    ),
-    max_leaves=5,
-)
+from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
+from tests.strategies.pipelines import pipelines
 
 
-@given(PIPELINES)
+@given(pipelines())
 def test_the_text_says_everything(pipeline: Pipeline) -> None:
     assert parse_pipeline(str(pipeline)) == pipeline
 
@@ -59,7 +38,10 @@ def test_spaces_do_not_matter() -> None:
     [
         ("csee", "there is no pass named csee"),
         ("csee", "did you mean cse"),
-        ("cse,folds", "expected: inline, canonicalize, fold-constants, cse, dce, rewrite, fuse, repeat"),
+        (
+            "cse,folds",
+            "expected: inline, canonicalize, fold-constants, cse, dce, rewrite, fuse, repeat",
+        ),
         ("fold-constants{max_element=3}", "did you mean max_elements"),
         ("cse{a=1}", "no options"),
         ("fold-constants{max_elements=true}", "a whole number"),

@@ -174,6 +174,16 @@ def test_a_chain_of_any_length_is_in_its_cheapest_order(count, seed):
     assert score(graph_cost(optimized)) == least_score(sizes)
 
 
+@pytest.mark.parametrize("count", [40, 80])
+def test_a_chain_longer_than_one_network_is_nearly_in_its_cheapest_order(count):
+    sizes = [int(size) for size in np.random.default_rng(count).integers(2, 200, count + 1)]
+    types = [f"f32[{m},{n}]" for m, n in pairwise(sizes)]
+    captured, optimized, _ = rewritten(chain(count), *types)
+    least = least_score(sizes)
+    assert score(graph_cost(captured)) > 1.5 * least
+    assert score(graph_cost(optimized)) <= 1.1 * least
+
+
 @pytest.mark.parametrize(("power", "dots"), [(4, 2), (6, 3), (7, 4), (8, 3)])
 def test_powers_share_their_squares(power, dots):
     def function(a):
