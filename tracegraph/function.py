@@ -19,6 +19,7 @@ from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.passes.configure import configured
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
+from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
 from tracegraph.rules import Rule, verify_all
 from tracegraph.specializer import Specializer
@@ -102,7 +103,7 @@ def function(
     *,
     passes: str | Pipeline | None = None,
     rules: Sequence[Rule] = (),
-    numerics: str | None = None,
+    numerics: str | Numerics | None = None,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -110,7 +111,7 @@ def function(
     *,
     passes: str | Pipeline | None = None,
     rules: Sequence[Rule] = (),
-    numerics: str | None = None,
+    numerics: str | Numerics | None = None,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -120,7 +121,7 @@ def function(
     *,
     passes: str | Pipeline | None = None,
     rules: Sequence[Rule] = (),
-    numerics: str | None = None,
+    numerics: str | Numerics | None = None,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.

@@ -23,7 +23,7 @@ import weakref
 from collections.abc import Iterable
 
 from compiler.lowering import jax_compat
-from compiler.lowering.check_rule import RuleError, check_rule
+from compiler.lowering.check_rule import RuleError, check_company, check_rule
 from compiler.rewrite.expression import (
     Expr,
     array_type,
@@ -85,6 +85,8 @@ def verify_all(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     Raises:
         RuleError: one of them does not keep its word, or two have one name.
     """
+    if isinstance(rules, Rule):
+        raise TypeError(f"rules is a list of rules: write rules=[{rules.name}]")
     proved = tuple(rules)
     names = [rule.name for rule in proved if isinstance(rule, Rule)]  # pyright: ignore[reportUnnecessaryIsInstance]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -98,6 +100,8 @@ def verify_all(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     for rule in proved:
         verify(rule)
         registered.check_name(rule)
+    for rule in proved:
+        check_company(rule, (*proved, *registered.registered()))
     return proved
 
 
@@ -112,6 +116,7 @@ def register(rule: Rule) -> Rule:
         TracegraphError: its name is taken.
     """
     verify(rule)
+    check_company(rule, registered.registered())
     registered.add(rule)
     return rule
 

@@ -210,6 +210,11 @@ class Operation:
         """Whether any of its results is read."""
         return any(value.has_uses for value in self.results)
 
+    @property
+    def previous(self) -> Operation | None:
+        """The operation right before it in its region, if there is one."""
+        return self._previous
+
     def region(self, name: str) -> Region:
         """The region of that name.
 

@@ -61,7 +61,7 @@ class JaxHost:
 
     def trace(self, function: Callable[..., Any], types: Sequence[Type]) -> Graph:
         """See ``Host.trace``."""
-        return _trace(function, tuple(types), bool(jax.config.read("jax_enable_x64")))
+        return _trace(function, tuple(types), jax_compat.trace_settings())
 
     def batch(self, graph: Graph, batched: Sequence[bool], size: int) -> Graph:
         """See ``Host.batch``."""
@@ -96,8 +96,8 @@ def _result_types(name: str, operands: Sequence[Type], attributes: Attributes) -
 
 
 @lru_cache(256)
-def _trace(function: Callable[..., Any], types: tuple[Type, ...], x64: bool) -> Graph:
-    del x64  # a part of the key only
+def _trace(function: Callable[..., Any], types: tuple[Type, ...], settings: object) -> Graph:
+    del settings  # a part of the key only
     return _graph_of(function, types)
 
 

@@ -89,7 +89,8 @@ def variants(example: Example) -> Iterator[Case]:
 
 def apply(rule: Rule, graph: Graph, others: Sequence[Rule] = ()) -> Outcome:
     """A clone of the graph after the rule, and others if there are any."""
-    step = Rewrite(rules="", numerics=level_name(rule.numerics), extra=(rule, *others))
+    level = max(one.numerics for one in (rule, *others))
+    step = Rewrite(rules="", numerics=level_name(level), extra=(rule, *others))
     copy = clone(graph)
     rewriter = Rewriter(copy, step.name)
     step.run(copy, rewriter)

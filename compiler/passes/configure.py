@@ -10,12 +10,12 @@ from compiler.passes.dce import DeadCodeElimination
 from compiler.passes.inline import InlineCalls
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.passes.rewrite import Rewrite
-from compiler.rewrite.numerics import parse_level
+from compiler.rewrite.numerics import Numerics, level_name, parse_level
 from compiler.rewrite.rule import Rule
 
 
 def configured(
-    pipeline: Pipeline, *, numerics: str | None = None, rules: Sequence[Rule] = ()
+    pipeline: Pipeline, *, numerics: str | Numerics | None = None, rules: Sequence[Rule] = ()
 ) -> Pipeline:
     """The pipeline with its ``rewrite`` passes at a level and with further rules.
 
@@ -29,13 +29,14 @@ def configured(
     Raises:
         TracegraphError: there is no such level.
     """
-    if numerics is not None:
-        parse_level(numerics)
-    changed = _configured(pipeline, numerics, tuple(rules))
+    level = level_name(numerics) if isinstance(numerics, Numerics) else numerics
+    if level is not None:
+        parse_level(level)
+    changed = _configured(pipeline, level, tuple(rules))
     if not rules or any(isinstance(step, Rewrite) for step in _passes(changed)):
         return changed
     own = Rewrite(rules="", extra=tuple(rules))
-    last = own if numerics is None else replace(own, numerics=numerics)
+    last = own if level is None else replace(own, numerics=level)
     return Pipeline((*changed.steps, last, DeadCodeElimination()))
 
 

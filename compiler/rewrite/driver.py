@@ -119,11 +119,24 @@ class _Driver:
         self.limit = FREE_FIRINGS + FIRINGS_PER_OP * count_ops(graph)
         self.fired: dict[str, int] = {}
         self.left_out: set[str] = set()
-        self.pending = [op for op in walk(graph) if rules.may_fire(op)][::-1]
-        self.waiting = set(self.pending)
+        self.graph = graph
+        self.pending: list[Operation] = []
+        self.waiting: set[Operation] = set()
 
     def run(self) -> None:
-        """Works until nothing is left to look at."""
+        """Goes over the whole graph until nothing fires.
+
+        After a firing its neighbours are looked at again at once. That a rule fits because of what
+        went elsewhere, only a further round finds.
+        """
+        fired = -1
+        while fired < len(self.log.firings) and self.rewriter.may_change():
+            fired = len(self.log.firings)
+            self.pending = [op for op in walk(self.graph) if self.rules.may_fire(op)][::-1]
+            self.waiting = set(self.pending)
+            self._round()
+
+    def _round(self) -> None:
         while self.pending and self.rewriter.may_change():
             op = self.pending.pop()
             self.waiting.discard(op)
@@ -164,6 +177,8 @@ class _Driver:
         objection = self.rules.objection(rule)
         if objection is not None:
             return objection
+        if any(op.context != root.context for op in match.ops):
+            return "its ops were made under different settings of JAX"
         unknown = next(_unknown_types(match), None)
         if unknown is not None:
             return f"{unknown} has a sharding, or sizes or elements that are no numbers"

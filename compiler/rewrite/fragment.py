@@ -16,10 +16,14 @@ from compiler.ir.graph import Operation, Region, Value
 from compiler.ir.locations import Location, fuse
 from compiler.ir.types import ArrayType, Type
 from compiler.ir.walk import clone_operation
+from compiler.ops.definition import is_removable
 from compiler.rewrite.expression import Expr, Node, Term, leaves_of, new, nodes_of
 
 MAX_DEAD: Final = 4096
 """A replacement is credited with at most this many ops that go; none comes near in practice."""
+
+NEAR: Final = 64
+"""How many values right before an op are known at once to come before it."""
 
 Removable = Callable[[Operation], bool]
 
@@ -43,14 +47,17 @@ def make_fragment(anchor: Operation, terms: Sequence[Term], location: Location) 
     """The ops of some terms, which are to be put before the anchor.
 
     Raises:
-        TracegraphError: a term reads a value that the anchor's region does not hold.
+        TracegraphError: a term reads a value that is not there before the anchor, or has effects.
     """
     leaves = leaves_of(terms)
     _check_home(anchor, leaves)
+    _check_order(anchor, leaves)
     region = Region("fragment")
     parameters = mutate.add_parameters(region, [leaf.type for leaf in leaves])
     known = dict(zip(leaves, parameters, strict=True))
-    return Fragment(region, tuple(leaves), put_terms(region, terms, known, anchor, location))
+    outputs = put_terms(region, terms, known, anchor, location)
+    _check_pure(region, anchor)
+    return Fragment(region, tuple(leaves), outputs)
 
 
 def put_terms(
@@ -114,7 +121,7 @@ def _add(
     region: Region, node: Node, operands: Sequence[Value], anchor: Operation, location: Location
 ) -> Sequence[Value]:
     if node.graph is not None:
-        return _add_graph(region, node, operands, location)
+        return _add_graph(region, node, operands, anchor, location)
     like = node.like
     op = Operation(
         node.name,
@@ -131,7 +138,7 @@ def _add(
 
 
 def _add_graph(
-    region: Region, node: Node, operands: Sequence[Value], location: Location
+    region: Region, node: Node, operands: Sequence[Value], anchor: Operation, location: Location
 ) -> Sequence[Value]:
     """Copies the ops of a traced function; they come from the place of what they replace."""
     graph = node.graph
@@ -141,7 +148,10 @@ def _add_graph(
     for inner in graph.body:
         if inner.is_terminator:
             break
-        copy = mutate.append(region, clone_operation(inner, mapping))
+        copy = clone_operation(inner, mapping)
+        if copy.context is None:
+            copy.context = anchor.context
+        mutate.append(region, copy)
         mutate.set_location(copy, location)
     return [mapping[value] for value in graph.outputs]
 
@@ -159,15 +169,57 @@ def _check_home(anchor: Operation, leaves: Sequence[Value]) -> None:
     )
 
 
-def dead_without(
-    root: Operation, kept: Sequence[Value], is_removable: Removable
-) -> list[Operation]:
+def _check_order(anchor: Operation, leaves: Sequence[Value]) -> None:
+    """Raises if a leaf is a result of the anchor, or of an op after it."""
+    near = _read_by(anchor)
+    rest = {leaf.producer for leaf in leaves if leaf not in near} - {None}
+    op = anchor if rest else None
+    while op is not None and rest:
+        op = op.previous
+        rest.discard(op)
+    if not rest:
+        return
+    raise TracegraphError(
+        "the replacement reads a value that is not there yet",
+        where=str(anchor.location),
+        expected="values that are computed before the op that is replaced",
+        found=", ".join(sorted(late.name for late in rest if late is not None)),
+        hint="bind what the replacement needs in the pattern",
+    )
+
+
+def _read_by(anchor: Operation) -> set[Value]:
+    """Values that the anchor reads, directly or through the ops right before it."""
+    found: set[Value] = set()
+    pending = [anchor]
+    while pending and len(found) < NEAR:
+        for value in pending.pop().operands:
+            if value not in found:
+                found.add(value)
+                pending += [value.producer] if value.producer is not None else []
+    return found
+
+
+def _check_pure(region: Region, anchor: Operation) -> None:
+    noisy = [op for op in region if not is_removable(op)]
+    if not noisy:
+        return
+    raise TracegraphError(
+        "the replacement has side effects",
+        where=str(anchor.location),
+        expected="ops without effects",
+        found=", ".join(op.name for op in noisy),
+        hint="a rule may only compute: callbacks and prints belong into the function itself",
+    )
+
+
+def dead_without(root: Operation, kept: Sequence[Value], may_go: Removable) -> list[Operation]:
     """The ops that nobody needs once the root is replaced by what reads the kept values.
 
     Args:
         root: the op that goes.
         kept: values that will still be read.
-        is_removable: whether an op may go when nobody reads it.
+        may_go: whether an op may go when nobody reads it.
 
     Returns:
         the root and the ops that go with it, users before what they read.
@@ -178,7 +230,7 @@ def dead_without(
     while pending and len(dead) < MAX_DEAD:
         for value in pending.pop().operands:
             op = value.producer
-            if op is None or op in dead or op in needed or not is_removable(op):
+            if op is None or op in dead or op in needed or not may_go(op):
                 continue
             if all(use.operation in dead for result in op.results for use in result.uses):
                 dead[op] = None

@@ -336,7 +336,8 @@ def _same_bits(bound: Array, value: object) -> bool:
     if not isinstance(value, np.generic | np.ndarray):
         return False
     other = cast("Array", value)
-    return bound.dtype == other.dtype and bound.tobytes() == other.tobytes()
+    same_type = bound.dtype == other.dtype and bound.shape == other.shape
+    return same_type and bound.tobytes() == other.tobytes()
 
 
 def _attributes_agree(bound: Any, value: Attribute | Any) -> bool:

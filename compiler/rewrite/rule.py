@@ -13,7 +13,7 @@ from compiler.ir.graph import Operation
 from compiler.rewrite.expression import Term
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
-from compiler.rewrite.pattern import Pattern, root_names
+from compiler.rewrite.pattern import Pattern, bound_names, root_names
 
 Guard: TypeAlias = Callable[[Match], str | None]
 """A named predicate: None where it holds, else the reason why it does not."""
@@ -45,6 +45,9 @@ Replacement: TypeAlias = Term | Sequence[Term] | WithReaders | Refusal
 
 CHEAPER: Final = ""
 """The rule fires where the cost model says that it saves time: see ``driver``."""
+
+RESERVED: Final = frozenset({"root", "ops", "type", "get"})
+"""What a match calls something else than a bound name."""
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -108,6 +111,11 @@ class Rule:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise _wrong(self, "a name in lower case with hyphens", repr(self.name))
+        if not isinstance(self.numerics, Numerics):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise _wrong(self, "numerics=Numerics.EXACT or another class", repr(self.numerics))
+        taken = bound_names(self.pattern) & RESERVED
+        if taken:
+            raise _wrong(self, f"names other than {', '.join(sorted(RESERVED))}", min(taken))
         if not root_names(self.pattern):
             raise _wrong(self, "a pattern whose root is an op", str(self.pattern))
 
@@ -120,10 +128,36 @@ class Rule:
 def terms_by_op(
     root: Operation, replacement: Term | Sequence[Term] | WithReaders
 ) -> dict[Operation, list[Term | None]]:
-    """The terms of a replacement by the op whose results they stand for."""
+    """The terms of a replacement by the op whose results they stand for.
+
+    Raises:
+        TracegraphError: a result that is left out has other readers than those that go.
+    """
+    if replacement is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise TracegraphError(
+            "the replacement is nothing",
+            where=str(root.location),
+            expected="a value, an expression, a sequence of them, or a Refusal",
+            found="None",
+            hint='return Refusal("why") where the rule does not apply',
+        )
     if isinstance(replacement, WithReaders):
+        _check_unread(root, replacement)
         return {root: list(replacement.terms), **{o: [*t] for o, t in replacement.readers.items()}}
     return {root: list(replacement) if isinstance(replacement, Sequence) else [replacement]}
+
+
+def _check_unread(root: Operation, replacement: WithReaders) -> None:
+    for value, term in zip(root.results, replacement.terms, strict=True):
+        others = [reader.name for reader in value.readers if reader not in replacement.readers]
+        if term is None and others:
+            raise TracegraphError(
+                f"the replacement leaves out result {value.index} of {root.name}, which is read",
+                where=str(root.location),
+                expected="a term for each result that anything but the named readers reads",
+                found=f"it is read by {', '.join(others)}",
+                hint="name these ops among the readers as well, or give a term for the result",
+            )
 
 
 def guard_name(guard: Guard) -> str:

@@ -184,7 +184,7 @@ RULES: Final = (
         lambda x: op.slice(op.sort(x).named("sort")),
         _values,
         "x",
-        (lambda x: jnp.sort(x)[-1], lambda x: jnp.sort(x)[:1]),
+        (lambda x: jnp.sort(x)[-1:], lambda x: jnp.sort(x)[:1]),
         (lambda x: jnp.sort(x)[-3:], lambda x: jnp.sort(x)[:3]),
     ),
     *_pair(
@@ -193,7 +193,7 @@ RULES: Final = (
         lambda y: op.slice(op.sort(y, var("order")).result(1).named("sort")),
         _places,
         "y",
-        (lambda x: jnp.argsort(x)[0], lambda x: _descending(x)[-1:]),
+        (lambda x: jnp.argsort(x)[:1], lambda x: _descending(x)[-1:]),
         (lambda x: jnp.argsort(-x)[:4], lambda x: _descending(x)[-4:]),
     ),
     *_pair(

@@ -45,6 +45,11 @@ class Dot(NamedTuple):
         return frozenset(self.lhs) & frozenset(self.rhs) - frozenset(self.out)
 
     @property
+    def batch(self) -> frozenset[int]:
+        """The labels that both operands and the result have."""
+        return frozenset(self.lhs) & frozenset(self.rhs) & frozenset(self.out)
+
+    @property
     def fresh(self) -> int:
         """The smallest number from which on no label is taken."""
         return len(self.lhs) + len(self.rhs)

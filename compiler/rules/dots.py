@@ -43,13 +43,23 @@ def _dot_of_transpose(m: Match) -> Replacement:
             sides.append((value, labels))
             continue
         inner = dict(zip(m.p, labels, strict=True))
-        sides.append((m.x, tuple(inner[d] for d in range(len(labels)))))
+        moved = tuple(inner[d] for d in range(len(labels)))
+        if not _leads(found.batch, moved):
+            return Refusal("the batch would have to be brought to the front again")
+        sides.append((m.x, moved))
     return dot(*sides[0], *sides[1], found.out, m.root)
+
+
+def _leads(batch: frozenset[int], labels: Labels) -> bool:
+    """Whether a batch comes first: else a dot copies its operand, as a transpose would."""
+    return batch == frozenset(labels[: len(batch)])
 
 
 def _transpose_of_dot(m: Match) -> Replacement:
     found = dot_of(m.dot)
     out = tuple(found.out[d] for d in m.p)
+    if out[: len(found.batch)] != found.out[: len(found.batch)]:
+        return Refusal("the batch would have to be brought to the front again")
     result = dot(*found.sides[0], *found.sides[1], out, m.dot)
     if isinstance(result, Expr) and result.node.name == "transpose":
         return Refusal("no dot gives this order of dimensions")
@@ -148,12 +158,18 @@ RULES: Final = (
             example(lambda w, v: w.T @ v, "f32[m,n]", "f32[m]"),
             example(lambda a, b: a.T @ b.T, "f32[k,m]", "f32[n,k]"),
             example(
-                lambda q, k: q.swapaxes(1, 2) @ jnp.transpose(k, (0, 2, 3, 1)),
-                "f32[2,s,3,4]",
-                "f32[2,5,3,4]",
+                lambda q, k: q @ k.swapaxes(2, 3),
+                "f32[2,3,s,4]",
+                "f32[2,3,5,4]",
             ),
         ),
         rejects=(
+            example(
+                lambda q, k: q.swapaxes(1, 2) @ jnp.transpose(k, (0, 2, 3, 1)),
+                "f32[2,s,3,4]",
+                "f32[2,5,3,4]",
+                reason="to the front again",
+            ),
             example(
                 lambda w, v: lax.dot(w.T, v, precision=("highest", "default")),
                 "f32[m,n]",

@@ -42,6 +42,8 @@ def known_integers(value: Value, depth: int = MAX_DEPTH) -> Array | None:
     op = value.producer
     if op is None or depth == 0 or type.dtype.kind not in "iub" or type.size > MAX_KNOWN:
         return None
+    if op.name == "device_put" and _stays_here(op):
+        return known_integers(op.operands[value.index], depth - 1)
     evaluate = lookup(op.name).evaluate
     if evaluate is None or op.regions:
         return None
@@ -53,6 +55,12 @@ def known_integers(value: Value, depth: int = MAX_DEPTH) -> Array | None:
         return evaluate(op, whole)[value.index]
     except NotExact:
         return None
+
+
+def _stays_here(op: Operation) -> bool:
+    """Whether a device_put names no device: jnp.asarray leaves such ones behind."""
+    devices = op.attributes.get("devices")
+    return isinstance(devices, tuple) and all(device is None for device in devices)
 
 
 class Range(NamedTuple):
@@ -199,7 +207,11 @@ def inverse_of(value: Value) -> Value | None:
         return None
     if op.name == "sort" and sorting(value) is op and integer(op, "num_keys") == 1:
         found = op.operands[0]
-    elif op.name == "scatter" and _is_iota(op.operands[2], 0):
+    elif (
+        op.name == "scatter"
+        and not op.attributes.get("update_jaxpr")
+        and _is_iota(op.operands[2], 0)
+    ):
         found = index_source(op.operands[1])
     else:
         return None

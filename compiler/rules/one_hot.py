@@ -99,8 +99,8 @@ def _picked(m: Match) -> Replacement:
     hot = one_hot_of(m.mask)
     if hot is None or integers(m.root, "axes") != (hot.dim,):
         return Refusal("the mask does not compare an index with its place along the sum")
-    if shape(m.x) != shape(m.mask):
-        return Refusal("the mask is of another shape")
+    if shape(m.x) != shape(m.mask) or 0 in shape(m.x):
+        return Refusal("the mask is of another shape, or there are no elements")
     element = traced(lambda x, i: _element(x, i, hot.dim), m.x, hot.choice)
     return new("add", element, constant(0, like=element))
 

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -35,12 +34,8 @@ from compiler.rules.scan_stacking import (
 MIN_ARITHMETIC: Final = 1 << 18
 """Fewer FLOPs than this in all runs together are done faster by the loop, without any threads."""
 
-_TOTALS: Final = {
-    "add": "reduce_sum",
-    "add_any": "reduce_sum",
-    "max": "reduce_max",
-    "min": "reduce_min",
-}
+_SUMS: Final = {"add": "reduce_sum", "add_any": "reduce_sum"}
+_EXTREMES: Final = {"max": "reduce_max", "min": "reduce_min"}
 
 
 class _Total(NamedTuple):
@@ -57,11 +52,24 @@ class _Total(NamedTuple):
 
 def _independent(m: Match) -> Replacement:
     """A loop in which no run needs the results of another is done on stacked arrays."""
+    return _at_once(Scan(m.root), _SUMS)
+
+
+def _extremes(m: Match) -> Replacement:
+    """The same where runs share a maximum or a minimum; apart, because derivatives differ."""
     scan = Scan(m.root)
+    if not any(_total(scan, value, _EXTREMES) for value in scan.carries):
+        return Refusal("no carry is the largest or the smallest of something")
+    return _at_once(scan, {**_SUMS, **_EXTREMES})
+
+
+def _at_once(scan: Scan, kinds: Mapping[str, str]) -> Replacement:
+    """All runs at once, where carries count, or are totals of these kinds."""
     steps = {v: step for v in scan.carries if (step := _count(scan, v)) is not None}
-    totals = {v: total for v in scan.carries if v not in steps and (total := _total(scan, v))}
+    others = [value for value in scan.carries if value not in steps]
+    totals = {value: total for value in others if (total := _total(scan, value, kinds))}
     values = [*(total.term for total in totals.values()), *scan.rows]
-    waiting = depending(scan.body, [value for value in scan.carries if value not in steps])
+    waiting = depending(scan.body, others)
     if len(steps) + len(totals) < len(scan.carries) or any(v in waiting for v in values):
         return Refusal("a run needs what another has computed")
     reason = _objection(scan, values)
@@ -88,10 +96,10 @@ def _last(scan: Scan, value: Value, step: int) -> Term:
     return new("add", scan.outer(value), number(value, step * scan.length))
 
 
-def _total(scan: Scan, value: Value) -> _Total | None:
+def _total(scan: Scan, value: Value, kinds: Mapping[str, str]) -> _Total | None:
     following = scan.following[value.index - len(scan.constants)]
     producer = following.producer
-    if producer is None or producer.name not in _TOTALS or shape(value):
+    if producer is None or producer.name not in kinds or shape(value):
         return None
     if value not in producer.operands or value.use_count != 1 or following.use_count != 1:
         return None
@@ -103,7 +111,7 @@ def _reduced(
     scan: Scan, value: Value, totals: dict[Value, _Total], terms: dict[Value, Term]
 ) -> Term:
     by = totals[value].by.name
-    return new(by, scan.outer(value), new(_TOTALS[by], terms[value], axes=(0,)))
+    return new(by, scan.outer(value), new({**_SUMS, **_EXTREMES}[by], terms[value], axes=(0,)))
 
 
 def _objection(scan: Scan, values: Sequence[Value]) -> str | None:
@@ -122,6 +130,8 @@ def _objection(scan: Scan, values: Sequence[Value]) -> str | None:
     return None
 
 
+AT_ONCE: Final = "what can be done at once is no loop"
+
 RULES: Final = (
     Rule(
         name="scan-of-independent-runs",
@@ -130,7 +140,7 @@ RULES: Final = (
         replace=_independent,
         numerics=Numerics.ROUNDING,
         transparent=True,
-        normal_form="what can be done at once is no loop",
+        normal_form=AT_ONCE,
         examples=(
             example(
                 lambda x, w: lax.map(lambda t: jnp.tanh(t @ w) * 2, x),
@@ -152,9 +162,6 @@ RULES: Final = (
                 n=4,
                 k=8192,
             ),
-            example(
-                lambda keys: lax.map(lambda k: jax.random.normal(k, (4096,)), keys), "u32[n,2]"
-            ),
         ),
         rejects=(
             example(lambda x: lax.map(jnp.sin, x), "f32[n,k]", reason="FLOPs"),
@@ -174,5 +181,33 @@ RULES: Final = (
             ),
         ),
         elsewhere="Enzyme-JAX: GreedyWhileLoopBatchFission, WhileElementwiseReductionToReduce",
+    ),
+    Rule(
+        name="scan-of-extremes",
+        law="a scalar carry that is the largest f(row) so far = max(batched f(x))",
+        pattern=op.scan.any(),
+        replace=_extremes,
+        numerics=Numerics.ROUNDING,
+        normal_form=AT_ONCE,
+        examples=(
+            example(
+                lambda x, c: lax.scan(lambda c, t: (jnp.maximum(c, jnp.sin(t).sum()), None), c, x)[
+                    0
+                ],
+                "f32[n,k]",
+                "f32[]",
+                n=4,
+                k=1 << 13,
+            ),
+        ),
+        rejects=(
+            example(
+                lambda x, c: lax.scan(lambda c, t: (c * t.max(), c), c, x),
+                "f32[n,k]",
+                "f32[]",
+                reason="largest or the smallest",
+            ),
+        ),
+        elsewhere="Enzyme-JAX: WhileElementwiseReductionToReduce",
     ),
 )

@@ -134,7 +134,8 @@ def _write_of(scan: Scan, value: Value, following: Value) -> _Write | None:
     if producer.name == "dynamic_update_slice":
         update, index = producer.operands[1:3]
         return _Write(producer, index, update) if shape(update) == (1, *sizes[1:]) else None
-    if producer.name == "scatter" or producer.name in _ADDS:
+    sets = producer.name == "scatter" and producer.attributes.get("update_jaxpr") is None
+    if sets or producer.name in _ADDS:
         index, update = producer.operands[1:]
         return _Write(producer, index, update) if _sets_a_row(producer, sizes) else None
     return None

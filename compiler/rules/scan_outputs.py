@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -23,18 +24,33 @@ from compiler.rewrite.rule import Refusal, Replacement, Rule, WithReaders, examp
 from compiler.rewrite.scans import Scan, ScanDraft, is_plain
 from compiler.rules.scan_stacking import filled
 
-_COMBINES: Final = {"reduce_sum": "add", "reduce_max": "max", "reduce_min": "min"}
+_SUMS: Final = {"reduce_sum": "add"}
+_EXTREMES: Final = {"reduce_max": "max", "reduce_min": "min"}
+_COMBINES: Final = {**_SUMS, **_EXTREMES}
 SUMMED: Final = frozenset(np.dtype(name) for name in ("f4", "f8", "c8", "c16"))
 """Types in which a sum may be carried: in a narrower one it would be rounded in each run."""
 
 
-def _read_outputs(m: Match) -> Replacement:
+def _summed(m: Match) -> Replacement:
     """A stacked output is not stacked if its readers want one row's worth of it."""
+    return _carried(Scan(m.root), _SUMS)
+
+
+def _extremes(m: Match) -> Replacement:
+    """The same where a reader wants an extreme; apart, because derivatives differ where two tie."""
     scan = Scan(m.root)
+    outputs = m.root.results[len(scan.carries) :]
+    if not any(reader.name in _EXTREMES for value in outputs for reader in value.readers):
+        return Refusal("of no stacked output an extreme is read")
+    return _carried(scan, _COMBINES)
+
+
+def _carried(scan: Scan, kinds: Container[str]) -> Replacement:
+    """Carries for the stacked outputs whose readers all take the last row, or reduce so."""
     if scan.length < 2:
         return Refusal("the body runs once at most")
-    stacked = m.root.results[len(scan.carries) :]
-    read = [i for i, value in enumerate(stacked) if _is_condensed(scan, value)]
+    stacked = scan.op.results[len(scan.carries) :]
+    read = [i for i, value in enumerate(stacked) if _is_condensed(scan, value, kinds)]
     readers = [reader for i in read for reader in stacked[i].readers]
     if not readers:
         return Refusal("each stacked output is read as a whole")
@@ -55,15 +71,15 @@ def _read_outputs(m: Match) -> Replacement:
     )
 
 
-def _is_condensed(scan: Scan, value: Value) -> bool:
+def _is_condensed(scan: Scan, value: Value, kinds: Container[str]) -> bool:
     """Whether all readers of a stacked output reduce it over the runs, or take the last run's."""
     if not is_plain(value.type) or not value.has_uses:
         return False
-    return all(_reduces(reader) or _takes_last(scan, reader) for reader in value.readers)
+    return all(_reduces(reader, kinds) or _takes_last(scan, reader) for reader in value.readers)
 
 
-def _reduces(reader: Operation) -> bool:
-    if reader.name not in _COMBINES or 0 not in integers(reader, "axes"):
+def _reduces(reader: Operation, kinds: Container[str]) -> bool:
+    if reader.name not in kinds or 0 not in integers(reader, "axes"):
         return False
     kind = dtype(reader.result)
     if kind.kind in "iu":
@@ -120,32 +136,29 @@ def _shaped(term: Term, wanted: Value) -> Term:
     return new("reshape", term, new_sizes=shape(wanted), dimensions=None, sharding=None)
 
 
-def _reversed(x: Any, c: Any) -> Any:
-    last, y = lax.scan(lambda c, t: (jnp.sin(c + t), c * t), c, x, reverse=True)
-    return last, jnp.mean(y), jnp.min(y, 0), y[0]
-
+ROW_BY_ROW: Final = "a loop stacks what is read row by row"
 
 RULES: Final = (
     Rule(
         name="scan-condensed-output",
-        law="sum, max, min or last of the stacked outputs of a scan = a carry of the scan",
+        law="sum or last of the stacked outputs of a scan = a carry of the scan",
         pattern=op.scan.any(),
-        replace=_read_outputs,
+        replace=_summed,
         numerics=Numerics.ROUNDING,
         transparent=True,
-        normal_form="a loop stacks what is read row by row",
+        normal_form=ROW_BY_ROW,
         examples=(
             example(
                 lambda x, c: [
                     f(y)
-                    for y in lax.scan(lambda c, t: (jnp.sin(c + t), (c * t, c, c + 1)), c, x)[1]
-                    for f in (jnp.sum, lambda y: jnp.max(y, 0), lambda y: y[-1])
+                    for y in lax.scan(lambda c, t: (jnp.sin(c + t), (c * t, c)), c, x)[1]
+                    for f in (jnp.mean, lambda y: y.sum(0), lambda y: y[-1])
                 ],
                 "f32[n,k]",
                 "f32[k]",
             ),
             example(
-                _reversed,
+                lambda x, c: lax.scan(lambda c, t: (c + t, jnp.sin(c)), c, x, reverse=True)[1][0],
                 "f32[n,k]",
                 "f32[k]",
             ),
@@ -153,6 +166,33 @@ RULES: Final = (
         rejects=(
             example(
                 lambda x, c: (lambda y: (y[0], y.sum(1)))(
+                    lax.scan(lambda c, t: (jnp.sin(c + t), c), c, x)[1]
+                ),
+                "f32[n,k]",
+                "f32[k]",
+                reason="as a whole",
+            ),
+        ),
+    ),
+    Rule(
+        name="scan-extreme-output",
+        law="max or min of the stacked outputs of a scan = a carry of the scan",
+        pattern=op.scan.any(),
+        replace=_extremes,
+        numerics=Numerics.ROUNDING,
+        normal_form=ROW_BY_ROW,
+        examples=(
+            example(
+                lambda x, c: (lambda y: (y.max(0), y.min(), y[-1]))(
+                    lax.scan(lambda c, t: (jnp.sin(c + t), c * t), c, x)[1]
+                ),
+                "f32[n,k]",
+                "f32[k]",
+            ),
+        ),
+        rejects=(
+            example(
+                lambda x, c: (lambda y: (y.max(0), y))(
                     lax.scan(lambda c, t: (jnp.sin(c + t), c), c, x)[1]
                 ),
                 "f32[n,k]",

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Final
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -194,13 +193,6 @@ RULES: Final = (
         normal_form=OUTSIDE,
         examples=(
             example(_cell, "f32[n,k]", "f32[k,m]", "f32[m,m]", k=256, m=32),
-            example(
-                lambda keys, c: lax.scan(
-                    lambda c, k: (c * 0.5 + jax.random.normal(k, c.shape), c), c, keys
-                ),
-                "u32[n,2]",
-                "f32[k]",
-            ),
             example(
                 lambda x, c: lax.scan(
                     lambda c, t: (c * 0.5 + jnp.exp(t), None), c, x, reverse=True

@@ -50,6 +50,8 @@ class Writes(NamedTuple):
 
 def writes_of(op: Operation) -> Writes | None:
     """The scatter read as rows at known places; None if it does something else."""
+    if applies_a_function(op):
+        return None
     operand, indices, updates = op.operands
     windows, inserted, mapped, batching = _numbers(op)
     index = known_integers(indices)
@@ -106,7 +108,12 @@ def window_of(op: Operation) -> Window | None:
     """The op read as a write of one piece; None if it is something else."""
     if op.name == "dynamic_update_slice":
         return _of_update(op)
-    return _of_scatter(op) if op.name == "scatter" else None
+    return _of_scatter(op) if op.name == "scatter" and not applies_a_function(op) else None
+
+
+def applies_a_function(op: Operation) -> bool:
+    """Whether a scatter writes what a function of the user's makes of the old element."""
+    return op.name == "scatter" and op.attributes.get("update_jaxpr") is not None
 
 
 def _of_update(op: Operation) -> Window | None:

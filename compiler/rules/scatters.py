@@ -239,7 +239,8 @@ RULES: Final = (
         name="gather-of-scatter",
         law="x.at[p].set(u)[p] = u, if the places p are all different and in range",
         pattern=op.gather(
-            op.scatter(var("x"), var("p"), var("u")).shared().named("write"), var("p")
+            op.scatter(var("x"), var("p"), var("u"), update_jaxpr=None).shared().named("write"),
+            var("p"),
         ),
         replace=_read_back,
         transparent=True,

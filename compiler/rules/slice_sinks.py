@@ -51,7 +51,11 @@ def _reduction(op: Operation, cuts: Cuts) -> Term:
 
 
 def _along_axis(name: str) -> Sink:
-    """For ops that mix the elements of one axis and keep the shape."""
+    """For ops that mix the elements of one axis and keep the shape.
+
+    Running extremes are among them: how their derivative is shared out between equal elements
+    depends on how many elements there are.
+    """
 
     def sink(op: Operation, cuts: Cuts) -> Term | None:
         axis = integer(op, name)
@@ -187,7 +191,7 @@ EXACT_SINKS: Final[Mapping[str, Sink]] = {
     "convert_element_type": _elementwise,
     **dict.fromkeys(("argmax", "argmin", "reduce_and", "reduce_max"), _reduction),
     **dict.fromkeys(("reduce_min", "reduce_or", "reduce_xor"), _reduction),
-    **dict.fromkeys(("cummax", "cummin"), _cumulative),
+    **dict.fromkeys(("cummax", "cummin"), _along_axis("axis")),
     **dict.fromkeys(("reduce_window_max", "reduce_window_min"), _window),
     "broadcast_in_dim": _broadcast,
     "concatenate": _concatenate,

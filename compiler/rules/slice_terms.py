@@ -33,7 +33,7 @@ def _plain(one: Cut) -> Cut:
     """The same elements with the smallest limit, and with stride one if there is only one."""
     length = taken(one)
     if length == 0:
-        return Cut(one.start, one.start)
+        return Cut(0, 0)  # a start may lie beyond what the cut is moved to
     last = one.start + (length - 1) * one.stride
     return Cut(one.start, last + 1, one.stride if length > 1 else 1)
 

@@ -201,13 +201,25 @@ def _reordered(sizes: tuple[int, ...], order: Order) -> tuple[int, ...]:
 _WINDOW: Final = _by_dimension(
     "window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation"
 )
+
+
+def _extreme_window(pull: Pull, op: Operation, order: Order) -> Term:
+    """The axes of a window keep their order: of equal elements the first takes the derivative."""
+    sizes = integers(op, "window_dimensions")
+    wide = [dim for dim in order if sizes[dim] != 1]
+    if wide == sorted(wide):
+        return _WINDOW(pull, op, order)
+    plain = like(op, [pull.term(op.operands[0], tuple(range(len(order))))])[0]
+    return transpose(plain, order)
+
+
 Puller = Callable[[Pull, Operation, Order], Term]
 _EXACT: Final[Mapping[str, Puller]] = {
     **dict.fromkeys(sorted(ELEMENTWISE), _elementwise),
     **dict.fromkeys(("convert_element_type", "stop_gradient"), _elementwise),
     **dict.fromkeys(("reduce_and", "reduce_max", "reduce_min", "reduce_or"), _reduction),
     **dict.fromkeys(("cummax", "cummin"), _along("axis")),
-    **dict.fromkeys(("reduce_window_max", "reduce_window_min"), _WINDOW),
+    **dict.fromkeys(("reduce_window_max", "reduce_window_min"), _extreme_window),
     "broadcast_in_dim": _broadcast,
     "concatenate": _along("dimension"),
     "iota": _iota,

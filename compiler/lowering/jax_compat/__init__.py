@@ -31,7 +31,7 @@ from compiler.lowering.jax_compat.callables import (
     uncached,
     with_traced_arguments,
 )
-from compiler.lowering.jax_compat.inference import result_avals
+from compiler.lowering.jax_compat.inference import result_avals, trace_settings
 from compiler.lowering.jax_compat.jaxprs import (
     Equation,
     Jaxpr,
@@ -120,6 +120,7 @@ __all__ = [
     "splice",
     "split_jaxpr",
     "static_positions",
+    "trace_settings",
     "traced_arguments",
     "traced_consts",
     "traced_out_tree",

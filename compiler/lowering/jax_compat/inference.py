@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jax._src import config
+
+
+def trace_settings() -> object:
+    """All settings of JAX on which a trace made now depends; hashable."""
+    return config.trace_context()
+
 
 def result_avals(
     primitive: Any, avals: Sequence[Any], params: Mapping[str, Any]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -64,6 +64,26 @@ class AddOne(Pass):
             rewriter.create(first, "neg", graph.parameters, [graph.parameters[0].type])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Watched(Pass):
+    """Changes nothing and notes how many ops the graphs had that it was run on."""
+
+    name: ClassVar[str] = "watched"
+    seen: list[int] = field(default_factory=list, metadata={"hidden": True})
+
+    def run(self, graph: Graph, rewriter: Rewriter) -> None:
+        del rewriter
+        self.seen.append(len(graph.body))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WatchedOften(Watched):
+    """The same, but the manager may not count on it."""
+
+    name: ClassVar[str] = "watched-often"
+    idempotent: ClassVar[bool] = False
+
+
 @dataclass(frozen=True, slots=True)
 class Break(Pass):
     """Leaves a graph that does not verify: an op that reads what comes later."""
@@ -104,6 +124,18 @@ def test_a_repeat_stops_when_nothing_changes() -> None:
         "2.2.1 cse",
         "2.2.2 dce",
     ]
+
+
+def test_a_pass_is_not_run_again_where_it_would_change_nothing() -> None:
+    watched = Watched()
+    run(CSE, watched, watched, Canonicalize(), watched)
+    assert watched.seen == [4]  # of the same graph, once: canonicalize changed nothing
+    watched = Watched()
+    run(watched, CSE, watched, CSE, DCE, watched)
+    assert watched.seen == [6, 4]
+    watched = WatchedOften()
+    run(watched, watched)
+    assert watched.seen == [6, 6]
 
 
 def test_a_repeat_is_bounded() -> None:

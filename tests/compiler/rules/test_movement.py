@@ -85,6 +85,14 @@ def test_a_transpose_that_cancels_nothing_stays():
     assert not apply(RULES["transpose-pulled"], base_case(case).captured).log.firings
 
 
+def test_the_axes_of_a_window_keep_their_order():
+    def pooled(x):
+        return lax.reduce_window(x.T, -jnp.inf, lax.max, (2, 2), (2, 2), "VALID").T
+
+    captured = base_case(example(pooled, "f32[4,6]")).captured
+    assert not apply(RULES["transpose-pulled"], captured).log.firings
+
+
 def test_sums_of_many_pads_are_one_join():
     graph = check(
         "sum-of-pads",
