@@ -145,8 +145,9 @@ def function(
             not keep its word.
     """
     if fun is None:
+        kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
         return functools.partial(
-            function, passes=passes, rules=rules, numerics=numerics, **jit_options
+            function, passes=passes, rules=kept, numerics=numerics, **jit_options
         )
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)

@@ -159,10 +159,17 @@ def _attributes_difference(a: Attributes, b: Attributes, sense: _Sense) -> str |
     return None
 
 
+def same_context(a: Operation, b: Operation) -> bool:
+    """Whether two ops were made under the same foreign settings."""
+    if a.context is None or b.context is None:  # which a foreign ``==`` may not take
+        return a.context is b.context
+    return a.context is b.context or bool(a.context == b.context)
+
+
 def _foreign_difference(a: Operation, b: Operation) -> str | None:
     if a.primitive is not b.primitive:
         return _differ("the primitive", repr(a.primitive), repr(b.primitive)) or "the primitive"
-    if a.context is not b.context and a.context != b.context:
+    if not same_context(a, b):
         return "the context"
     return None
 

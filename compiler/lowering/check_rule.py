@@ -133,6 +133,9 @@ def _check_transparency(rule: Rule, case: Case, optimized: Graph) -> None:
         _compare(rule, f"{case.title}, {title}", captured, changed, again, numerics)
         tied = [_tied(value) for value in again]
         _compare(rule, f"{case.title}, {title}, at ties", captured, changed, tied, numerics)
+        if numerics < Numerics.FINITE:
+            zeros = [jnp.zeros_like(value) for value in again]
+            _compare(rule, f"{case.title}, {title}, at zero", captured, changed, zeros, numerics)
 
 
 def _tied(value: Any) -> Any:

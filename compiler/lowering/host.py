@@ -61,6 +61,8 @@ class JaxHost:
 
     def trace(self, function: Callable[..., Any], types: Sequence[Type]) -> Graph:
         """See ``Host.trace``."""
+        if getattr(function, "__closure__", None):  # kept, it would keep the user's graph alive
+            return _traced(function, types)
         return _trace(function, tuple(types), jax_compat.trace_settings())
 
     def batch(self, graph: Graph, batched: Sequence[bool], size: int) -> Graph:
@@ -98,6 +100,10 @@ def _result_types(name: str, operands: Sequence[Type], attributes: Attributes) -
 @lru_cache(256)
 def _trace(function: Callable[..., Any], types: tuple[Type, ...], settings: object) -> Graph:
     del settings  # a part of the key only
+    return _traced(function, types)
+
+
+def _traced(function: Callable[..., Any], types: Sequence[Type]) -> Graph:
     return _graph_of(function, types)
 
 

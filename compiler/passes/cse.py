@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from compiler.ir.attributes import Attribute, Dense, attribute_key
-from compiler.ir.equality import regions_equal
+from compiler.ir.equality import regions_equal, same_context
 from compiler.ir.graph import Graph, Operation, Region
 from compiler.ir.walk import walk, walk_regions
 from compiler.ops.definition import is_mergeable, lookup
@@ -128,7 +128,7 @@ def _agree(left: Operation, right: Operation) -> bool:
     """The rest: regions and foreign contexts, which only ``==`` can compare."""
     return (
         left.primitive is right.primitive
-        and left.context == right.context
+        and same_context(left, right)
         and [region.name for region in left.regions] == [region.name for region in right.regions]
         and all(map(regions_equal, left.regions, right.regions))
     )

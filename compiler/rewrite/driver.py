@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from compiler.analysis.cost import Cost, cost_of, total
+from compiler.ir.equality import same_context
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation, Value
 from compiler.ir.locations import fuse
@@ -37,6 +38,10 @@ TRANSCENDENTAL_SCORE: Final = 8
 FREE_FIRINGS: Final = 256
 FIRINGS_PER_OP: Final = 8
 """One rule may fire so often on one graph, and so often more for each op, before it is stopped."""
+
+FREE_OPS: Final = 4096
+OPS_PER_OP: Final = 16
+"""One rule may make so many ops on one graph, and so many more for each op that is there."""
 
 
 def score(cost: Cost) -> int:
@@ -116,8 +121,11 @@ class _Driver:
         self.rewriter = rewriter
         self.rules = rules
         self.log = rewriter.log
-        self.limit = FREE_FIRINGS + FIRINGS_PER_OP * count_ops(graph)
+        size = count_ops(graph)
+        self.limit = FREE_FIRINGS + FIRINGS_PER_OP * size
+        self.room = FREE_OPS + OPS_PER_OP * size
         self.fired: dict[str, int] = {}
+        self.made: dict[str, int] = {}
         self.left_out: set[str] = set()
         self.graph = graph
         self.pending: list[Operation] = []
@@ -177,7 +185,7 @@ class _Driver:
         objection = self.rules.objection(rule)
         if objection is not None:
             return objection
-        if any(op.context != root.context for op in match.ops):
+        if not all(same_context(op, root) for op in match.ops):
             return "its ops were made under different settings of JAX"
         unknown = next(_unknown_types(match), None)
         if unknown is not None:
@@ -211,11 +219,12 @@ class _Driver:
                 if dead is not op:
                     self.rewriter.erase(dead)
         leaves = plan.fragment.leaves
-        freed = [use.operation for leaf in leaves for use in leaf.uses]
+        # A leaf that many read, such as a weight, would bring half the graph: the next round will.
+        freed = [leaf.only_reader for leaf in leaves if leaf.only_reader is not None]
         read = [leaf.producer for leaf in leaves if leaf.producer is not None]  # has new readers
         inner = [inner for new in made for inner in _with_inner(new)]
         self._look_again([*freed, *read, *users, *inner])
-        self._count(rule, op)
+        self._count(rule, op, len(made))
 
     def _put(self, op: Operation, values: Sequence[Value | None]) -> None:
         """Puts the values in the place of an op; of those that are None nobody reads the result."""
@@ -234,10 +243,13 @@ class _Driver:
                 self.pending.append(op)
                 self.waiting.add(op)
 
-    def _count(self, rule: Rule, op: Operation) -> None:
+    def _count(self, rule: Rule, op: Operation, made: int) -> None:
         self.fired[rule.name] = self.fired.get(rule.name, 0) + 1
+        self.made[rule.name] = self.made.get(rule.name, 0) + made
         if self.fired[rule.name] >= self.limit:
-            self._leave_out(rule, op, _endless(rule, self.limit))
+            self._leave_out(rule, op, _endless(rule, f"{self.limit} firings"))
+        elif self.made[rule.name] >= self.room:
+            self._leave_out(rule, op, _endless(rule, f"{self.room} ops made"))
 
     def _leave_out(self, rule: Rule, op: Operation, error: Exception) -> None:
         self.left_out.add(rule.name)
@@ -293,10 +305,10 @@ def _with_inner(op: Operation) -> Iterable[Operation]:
         yield from walk(region)
 
 
-def _endless(rule: Rule, limit: int) -> TracegraphError:
+def _endless(rule: Rule, limit: str) -> TracegraphError:
     return TracegraphError(
         f"the rule {rule.name} does not come to an end",
-        expected=f"fewer than {limit} firings on this graph",
-        found=f"{limit}",
+        expected=f"fewer than {limit} on this graph",
+        found="that many, and more to come",
         hint="make the replacement simpler than the pattern, or add a guard that it fails",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from compiler.ir.attributes import attribute_key
-from compiler.ir.equality import regions_equal
+from compiler.ir.equality import regions_equal, same_context
 from compiler.ir.graph import CONSTANT, Operation, Region, Value
 from compiler.ops.definition import is_mergeable
 
@@ -74,7 +74,7 @@ def is_alike(a: Operation, b: Operation) -> bool:
     return (
         a.name == b.name
         and a.primitive is b.primitive
-        and a.context == b.context
+        and same_context(a, b)
         and [value.type for value in a.results] == [value.type for value in b.results]
         and _attributes_key(a) == _attributes_key(b)
         and len(a.regions) == len(b.regions)

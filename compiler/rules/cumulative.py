@@ -143,7 +143,6 @@ RULES: Final = (
         pattern=op.slice(_RUNNING(x).named("inner")),
         replace=_total,
         numerics=Numerics.ROUNDING,
-        transparent=True,
         examples=(
             example(lambda x: jnp.cumsum(x, 1)[:, -1:], "f32[a,b]"),
             example(lambda x: lax.cummax(x, axis=0)[-1:, 1:], "f32[a,2]"),

@@ -125,7 +125,6 @@ def _extreme_rule(name: str, law: str, numerics: Numerics, **others: object) -> 
         pattern=op[_EXTREMES](op[NAMES].any().named("inner")),
         replace=_of_monotone(numerics),
         numerics=numerics,
-        transparent=True,
         elsewhere="Grappler: OptimizeMaxOrMinOfMonotonicStage",
         **others,  # pyright: ignore[reportArgumentType]
     )
@@ -183,7 +182,6 @@ RULES: Final = (
         ),
         replace=_of_two,
         numerics=Numerics.ROUNDING,
-        transparent=True,
         examples=(
             example(lambda x, y: jnp.maximum(jnp.exp(x), jnp.exp(y)), "f32[a,b]", "f32[a,b]"),
         ),
@@ -202,7 +200,6 @@ RULES: Final = (
         law="max(x, c) = x where x is never negative and c never positive",
         pattern=op.max(x, num("c")) | op.max(num("c"), x),
         replace=_of_larger_bound,
-        transparent=True,
         examples=(
             example(lambda x: jnp.maximum(jnp.exp(x), 0), "f32[a,b]"),
             example(lambda x: nn.relu((x * x).sum(1)), "f32[a,b]"),

@@ -157,7 +157,6 @@ RULES: Final = (
         guards=(_is_nonnegative,),
         normal_form=ROOTS,
         numerics=Numerics.ROUNDING,
-        transparent=True,
         examples=(
             example(lambda x: (jnp.var(x, 1) + 1e-5) ** -0.5, "f32[a,b]"),
             example(lambda x: (x * x).sum(1) ** 1.5, "f32[a,b]"),
@@ -172,7 +171,6 @@ RULES: Final = (
         replace=_half_power,
         normal_form=ROOTS,
         numerics=Numerics.FINITE,
-        transparent=True,
         examples=(
             example(lambda x: x**-0.5, "f32[a]"),
             example(lambda x: x**1.5, "f32[a]"),
@@ -216,7 +214,6 @@ RULES: Final = (
         pattern=op.mul(op.pow(x, c), op.pow(x, num("d"))),
         replace=_sum_of_exponents,
         numerics=Numerics.FINITE,
-        transparent=True,
         examples=(example(lambda x: x**1.3 * x**0.9, "f32[a]"),),
         elsewhere="-",
     ),
@@ -226,7 +223,6 @@ RULES: Final = (
         pattern=op.pow(op.pow(x, num("d")), c),
         replace=_power_of_power,
         numerics=Numerics.FINITE,
-        transparent=True,
         examples=(example(lambda x: (x**1.3) ** 0.7, "f32[a]"),),
         rejects=(example(lambda x: _fixed(0.3)(_fixed(2.0)(x)), "f32[a]", reason="forgets"),),
         elsewhere="-",

@@ -14,8 +14,9 @@ import ml_dtypes
 import numpy as np
 from jax import lax
 
+from compiler.analysis.constants import integer_value
 from compiler.ir.graph import Operation, Value
-from compiler.ops.parameters import integers, optional_integers
+from compiler.ops.parameters import integers
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -75,7 +76,10 @@ def _is_condensed(scan: Scan, value: Value, kinds: Container[str]) -> bool:
     """Whether all readers of a stacked output reduce it over the runs, or take the last run's."""
     if not is_plain(value.type) or not value.has_uses:
         return False
-    return all(_reduces(reader, kinds) or _takes_last(scan, reader) for reader in value.readers)
+    return all(
+        reader.operands[0] is value and (_reduces(reader, kinds) or _takes_last(scan, reader))
+        for reader in value.readers
+    )
 
 
 def _reduces(reader: Operation, kinds: Container[str]) -> bool:
@@ -89,22 +93,20 @@ def _reduces(reader: Operation, kinds: Container[str]) -> bool:
 
 def _takes_last(scan: Scan, reader: Operation) -> bool:
     """Whether it is the slice that holds what the last run has stacked."""
-    if reader.name != "slice" or (optional_integers(reader, "strides") or (1,))[0] != 1:
-        return False
     row = 0 if scan.is_reversed else scan.length - 1
-    sizes = shape(reader.operands[0])
-    whole = shape(reader.result) == (1, *sizes[1:])
-    return whole and integers(reader, "start_indices")[0] == row
+    whole = shape(reader.result) == (1, *shape(reader.operands[0])[1:])
+    if reader.name == "dynamic_slice":
+        start = integer_value(reader.operands[1])
+        return whole and start is not None and min(max(start, 0), scan.length - 1) == row
+    return reader.name == "slice" and whole and integers(reader, "start_indices")[0] == row
 
 
 def _first(reader: Operation) -> Term:
     """What is carried into the first run: nothing yet."""
-    kind = dtype(reader.result)
-    start: Any = np.zeros((), kind)
-    if reader.name != "slice":
-        start = _NEUTRAL[reader.name](kind)
-        return filled(constant(start, like=reader.result), shape(reader.result))
-    return filled(constant(start, like=reader.result), shape(reader.result)[1:])
+    kind, sizes = dtype(reader.result), shape(reader.result)
+    neutral = _NEUTRAL.get(reader.name)
+    start: Any = neutral(kind) if neutral else np.zeros((), kind)
+    return filled(constant(start, like=reader.result), sizes if neutral else sizes[1:])
 
 
 def _lowest(kind: np.dtype[Any]) -> Any:
@@ -124,7 +126,7 @@ _NEUTRAL: Final = {
 
 def _next(reader: Operation, carried: Value, row: Value) -> Term:
     """What is carried on from a run that would stack this row."""
-    if reader.name == "slice":
+    if reader.name not in _COMBINES:
         return row
     axes = tuple(axis - 1 for axis in integers(reader, "axes") if axis)
     return new(_COMBINES[reader.name], carried, new(reader.name, row, axes=axes) if axes else row)

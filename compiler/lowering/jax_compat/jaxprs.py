@@ -72,7 +72,9 @@ def build_jaxpr(parts: JaxprParts) -> Jaxpr:
         debug_info, "result_paths", parts.outvars
     )
     if not fits:
-        debug_info = debug_info.with_unknown_names()
+        # Not ``with_unknown_names``: jax 0.7 adds to the names of a while's condition.
+        names, paths = ("",) * len(parts.invars), ("",) * len(parts.outvars)
+        debug_info = debug_info._replace(arg_names=names, result_paths=paths)
     effects = partial_eval.make_jaxpr_effects(
         parts.constvars, parts.invars, parts.outvars, parts.equations
     )
