@@ -15,13 +15,14 @@ import jaxlib
 import rich
 from rich.table import Table
 
-from benchmarks import demo_step, dispatch, first_call, pipeline_cost, pipeline_scale
+from benchmarks import demo_step, dispatch, first_call, pipeline_cost, pipeline_scale, rewrites
 from benchmarks.timing import Comparison
 
 SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "dispatch": dispatch.run,
     "first-call": first_call.run,
     "demo-step": demo_step.run,
+    "rewrites": rewrites.run,
     "pipeline-cost": pipeline_cost.run,
     "pipeline-scale": pipeline_scale.run,
 }

@@ -1,4 +1,4 @@
-"""The rules of tracegraph: tables of named laws, one module per subject, and nothing else."""
+"""The rules of tracegraph: tables of named laws, one module per subject, and what only they use."""
 
 from __future__ import annotations
 

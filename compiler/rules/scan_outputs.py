@@ -93,6 +93,8 @@ def _reduces(reader: Operation, kinds: Container[str]) -> bool:
 
 def _takes_last(scan: Scan, reader: Operation) -> bool:
     """Whether it is the slice that holds what the last run has stacked."""
+    if reader.name not in ("slice", "dynamic_slice"):
+        return False
     row = 0 if scan.is_reversed else scan.length - 1
     whole = shape(reader.result) == (1, *shape(reader.operands[0])[1:])
     if reader.name == "dynamic_slice":

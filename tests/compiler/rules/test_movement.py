@@ -63,7 +63,7 @@ def test_a_transpose_goes_back_to_the_one_that_cancels_it(form):
 
 def test_a_transpose_goes_through_a_softmax():
     graph = check(
-        "transpose-pulled-through-rounding",
+        "transpose-pulled-through-sums",
         example(lambda x: jax.nn.softmax(x.T, 0).T, "f32[m,k]"),
         tolerance=1e-6,
     )
@@ -73,7 +73,7 @@ def test_a_transpose_goes_through_a_softmax():
 def test_a_transpose_goes_through_a_transform_of_another_axis():
     swapped = (1, 0, 2)
     graph = check(
-        "transpose-pulled-through-rounding",
+        "transpose-pulled-through-sums",
         example(lambda x: jnp.fft.fft(x.transpose(swapped)).transpose(swapped), "f32[m,k,n]"),
         tolerance=1e-6,
     )
@@ -194,7 +194,7 @@ def test_what_is_nearly_the_law_stays(form):
 
 JOINED = {
     "stack of softmax": (
-        "join-of-rounded-pieces",
+        "join-of-sums-of-pieces",
         example(lambda x: jnp.stack([jax.nn.softmax(x[0]), jax.nn.softmax(x[1])]), "f32[2,m,k]"),
     ),
     "shared operand": (
