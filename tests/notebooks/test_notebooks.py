@@ -43,8 +43,13 @@ def parts(notebook: Any) -> list[tuple[str, str, list[str], str]]:
     ]
 
 
-def test_there_are_three():
-    stems = ["01_first_function", "02_reading_a_dump", "03_on_a_tpu"]
+def test_there_are_four():
+    stems = [
+        "01_first_function",
+        "02_reading_a_dump",
+        "03_on_a_tpu",
+        "04_a_rule_of_your_own",
+    ]
     assert [source.stem for source in SOURCES] == stems
 
 
