@@ -13,7 +13,7 @@ from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import integer, integers
 from compiler.rewrite.expression import Term, constant, dtype, like, shape
 from compiler.rules.dot_terms import Cut, broadcast, is_static, transpose
-from compiler.rules.slice_terms import Cuts, full, part, pieces_of
+from compiler.rules.slice_terms import APPROXIMATED, Cuts, full, part, pieces_of
 
 MAX_JOINS: Final = 64
 """So many ops are joined behind one join."""
@@ -270,5 +270,5 @@ _STACKED: Final[Mapping[str, Joiner]] = {
 
 ALL_JOINS: Final = frozenset(_JOINED)
 """The ops through which pieces may be followed."""
-EXACT_JOINS: Final = ALL_JOINS.difference(_ADDING)
+EXACT_JOINS: Final = ALL_JOINS.difference(_ADDING, APPROXIMATED)
 """Those that give the same bits whatever the size."""

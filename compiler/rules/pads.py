@@ -126,7 +126,8 @@ def _sum_of_pads(add: Operation) -> _Sum | Refusal:
     if axis is None:
         return Refusal("no term is padded with zeros along one axis")
     terms = _terms(add.result)
-    spans = sorted(_span(term, axis) for term in terms if _padded_axis(term) == axis)
+    padded = [_span(term, axis) for term in terms if _padded_axis(term) == axis]
+    spans = sorted(padded, key=lambda span: (span.start, span.limit))
     rest = [term for term in terms if _padded_axis(term) != axis]
     if len(rest) > 1:
         return Refusal("several terms are not padded along that axis")

@@ -1,9 +1,12 @@
 """Rules that a user has registered for every function; the one list that may grow at run time.
 
-Whoever adds a rule here has verified it first: see ``tracegraph.rules.register``.
+Whoever adds a rule here has verified it first: see ``tracegraph.rules.register``. A rule takes the
+place of the one that was registered under its name before, so that a notebook's cell may run twice.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from compiler.ir.errors import TracegraphError
 from compiler.rewrite.rule import Rule
@@ -17,25 +20,36 @@ def registered() -> tuple[Rule, ...]:
     return tuple(_registered.values())
 
 
+def beside(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The registered rules but those whose names these rules have, and whose place they take."""
+    names = {rule.name for rule in rules}
+    return tuple(rule for rule in _registered.values() if rule.name not in names)
+
+
 def check_name(rule: Rule) -> None:
-    """Returns if no other rule and no table has the rule's name.
+    """Returns if no other rule of tracegraph itself, and no table, has the rule's name.
 
     Raises:
         TracegraphError: one has.
     """
-    taken = {**all_rules(), **_registered}
-    if rule.name not in groups() and taken.get(rule.name, rule) is rule:
+    if rule.name in groups():
+        owner = "a table of rules"
+    elif all_rules().get(rule.name, rule) is not rule:
+        owner = "a rule of tracegraph itself"
+    else:
         return
     raise TracegraphError(
-        f"the rule {rule.name} cannot be registered: the name is taken",
-        expected="a name that no rule and no table of rules has",
-        found=rule.name,
-        hint="choose another name, or unregister the other rule first",
+        f"the rule {rule.name} cannot be used: the name is taken",
+        expected="a name that no rule and no table of tracegraph itself has",
+        found=f"{rule.name} is {owner}",
+        hint="choose another name",
     )
 
 
 def add(rule: Rule) -> None:
     """Adds a verified rule; functions traced from now on are rewritten by it.
+
+    It takes the place of the rule that was registered under its name before.
 
     Raises:
         TracegraphError: its name is taken.

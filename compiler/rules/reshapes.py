@@ -14,19 +14,20 @@ from jax import lax
 
 from compiler.analysis.constants import uniform
 from compiler.ir.graph import Operation, Value
-from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import integer, integers
 from compiler.rewrite.expression import Term, constant, like, new, shape
 from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.dot_terms import broadcast, is_static, reshape, reshape_groups
-from compiler.rules.slice_terms import full
+from compiler.rules.slice_terms import APPROXIMATED, CORRECT, full
 
 x = var("x")
 RESHAPING: Final = ("broadcast_in_dim", "reshape", "squeeze")
 VIEWS: Final = ("reshape", "squeeze")
-THROUGH: Final = ELEMENTWISE.union(["convert_element_type", "stop_gradient"])
+EXACT_THROUGH: Final = CORRECT.union(["convert_element_type", "stop_gradient"])
+THROUGH: Final = EXACT_THROUGH | APPROXIMATED
 MAX_OPS: Final = 64
 """So many ops are followed from one reshape to others."""
 
@@ -46,11 +47,11 @@ def _reshape_once(m: Match) -> Replacement:
     return reshape(m.x, shape(m.root.result))
 
 
-def _without_reshapes(m: Match) -> Replacement:
+def _without_reshapes(names: frozenset[str], m: Match) -> Replacement:
     """The elementwise ops in the shape that their operands have before they are reshaped."""
     if not _is_reshape(m.root) or not shape(m.root.operands[0]):
         return Refusal("its dimensions change their order, or it has none or no elements")
-    inside = _only_read_by(m.root)
+    inside = _only_read_by(m.root, names)
     made: dict[Value, Term] = {}
     for inner in reversed(inside):  # operands first
         terms = [_unshaped(value, m.root, made) for value in inner.operands]
@@ -62,13 +63,13 @@ def _without_reshapes(m: Match) -> Replacement:
     return Refusal("it is not read from an elementwise op") if term is None else term
 
 
-def _only_read_by(root: Operation) -> list[Operation]:
+def _only_read_by(root: Operation, names: frozenset[str]) -> list[Operation]:
     """The elementwise ops before the root whose every reader is among them, users first."""
     found, pending = dict[Operation, None](), [root]
     while pending and len(found) < MAX_OPS:
         for value in pending.pop().operands:
             op = value.producer
-            if op is None or op.name not in THROUGH or not is_static(op.result):
+            if op is None or op.name not in names or not is_static(op.result):
                 continue
             if all(reader is root or reader in found for reader in value.readers):
                 found.setdefault(op)
@@ -160,13 +161,13 @@ RULES: Final = (
     Rule(
         name="reshape-around-elements",
         law="reshape(f(reshape(x), reshape(y))) = f(x, y) for elementwise f",
-        pattern=op[RESHAPING](op[tuple(sorted(THROUGH))].any()),
-        replace=_without_reshapes,
+        pattern=op[RESHAPING](op[tuple(sorted(EXACT_THROUGH))].any()),
+        replace=lambda m: _without_reshapes(EXACT_THROUGH, m),
         transparent=True,
         normal_form="elementwise ops between two reshapes work in the shape outside",
         examples=(
             example(
-                lambda x, y: (jnp.tanh(x.reshape(-1) * 2) + y.ravel()).reshape(x.shape),
+                lambda x, y: (x.reshape(-1) * 2 + y.ravel()).reshape(x.shape),
                 *("f32[m,k]", "f32[m,k]"),
             ),
             example(lambda x: jnp.where(x[:, None] > 0, x[:, None], 1)[:, 0], "f32[m,k]"),
@@ -179,6 +180,17 @@ RULES: Final = (
             ),
         ),
         elsewhere="Enzyme-JAX: ReshapeElementwise, ElementwiseReshapeLike; XLA: reshape mover",
+    ),
+    Rule(
+        name="reshape-around-rounded-elements",
+        law="reshape(f(reshape(x), reshape(y))) = f(x, y) for exp, tanh and other functions",
+        pattern=op[RESHAPING](op[tuple(sorted(THROUGH))].any()),
+        replace=lambda m: _without_reshapes(THROUGH, m),
+        numerics=Numerics.ROUNDING,
+        transparent=True,
+        normal_form="elementwise ops between two reshapes work in the shape outside",
+        examples=(example(lambda x: (jnp.tanh(x.reshape(-1)) * 2).reshape(x.shape), "f32[m,k]"),),
+        elsewhere="Enzyme-JAX: ReshapeElementwise; XLA: reshape mover",
     ),
     Rule(
         name="reshape-of-broadcast",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from compiler.ir.graph import Operation, Value
-from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import (
     field,
     integer,
@@ -17,6 +16,8 @@ from compiler.ops.parameters import (
 from compiler.rewrite.expression import Term, like, new, shape
 from compiler.rules.dot_terms import Cut, broadcast, cut
 from compiler.rules.slice_terms import (
+    APPROXIMATED,
+    CORRECT,
     Cuts,
     broadcast_cuts,
     cut_sizes,
@@ -187,7 +188,7 @@ def _fft(op: Operation, cuts: Cuts) -> Term | None:
 
 
 EXACT_SINKS: Final[Mapping[str, Sink]] = {
-    **dict.fromkeys(sorted(ELEMENTWISE), _elementwise),
+    **dict.fromkeys(sorted(CORRECT), _elementwise),
     "convert_element_type": _elementwise,
     **dict.fromkeys(("argmax", "argmin", "reduce_and", "reduce_max"), _reduction),
     **dict.fromkeys(("reduce_min", "reduce_or", "reduce_xor"), _reduction),
@@ -204,12 +205,13 @@ EXACT_SINKS: Final[Mapping[str, Sink]] = {
 """Ops whose elements are the same to the bit, however many of them are computed."""
 
 ROUNDING_SINKS: Final[Mapping[str, Sink]] = {
+    **dict.fromkeys(sorted(APPROXIMATED), _elementwise),
     **dict.fromkeys(("reduce_prod", "reduce_sum"), _reduction),
     **dict.fromkeys(("cumlogsumexp", "cumprod", "cumsum"), _cumulative),
     "conv_general_dilated": _convolution,
     "fft": _fft,
     "reduce_window_sum": _window,
 }
-"""Ops whose sums a device may order otherwise where there are fewer of them."""
+"""Ops that a device may round otherwise where there are fewer elements."""
 
 SINKS: Final[Mapping[str, Sink]] = {**EXACT_SINKS, **ROUNDING_SINKS}

@@ -10,11 +10,19 @@ from math import prod
 from typing import Final, TypeAlias
 
 from compiler.ir.graph import Operation, Value
+from compiler.ops.elementwise import ELEMENTWISE, TRANSCENDENTAL
 from compiler.ops.parameters import integer, integer_table, integers, optional_integers
 from compiler.rewrite.expression import Term, like, new, shape
 from compiler.rules.dot_terms import Cut, broadcast, cut, is_static, reshape, reshape_groups
 
 Cuts: TypeAlias = Mapping[int, Cut]
+APPROXIMATED: Final = TRANSCENDENTAL
+"""Elementwise ops whose last bit may depend on where in an array an element stands.
+
+A device computes most elements in vectors, and those that are left over one by one.
+"""
+CORRECT: Final = ELEMENTWISE - TRANSCENDENTAL
+"""Elementwise ops that give an element the same bits wherever it stands."""
 WORTH_A_BROADCAST: Final = 3
 """How much smaller a slice of what is repeated must be than the slice of the repetition."""
 

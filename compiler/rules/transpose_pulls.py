@@ -14,10 +14,10 @@ import numpy as np
 
 from compiler.analysis.constants import constant_value
 from compiler.ir.graph import Operation, Value
-from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import integer, integer_table, integers
 from compiler.rewrite.expression import Term, constant, like, shape
 from compiler.rules.dot_terms import broadcast, is_static, transpose
+from compiler.rules.slice_terms import APPROXIMATED, CORRECT
 
 Order: TypeAlias = tuple[int, ...]
 MAX_OPS: Final = 64
@@ -215,7 +215,7 @@ def _extreme_window(pull: Pull, op: Operation, order: Order) -> Term:
 
 Puller = Callable[[Pull, Operation, Order], Term]
 _EXACT: Final[Mapping[str, Puller]] = {
-    **dict.fromkeys(sorted(ELEMENTWISE), _elementwise),
+    **dict.fromkeys(sorted(CORRECT), _elementwise),
     **dict.fromkeys(("convert_element_type", "stop_gradient"), _elementwise),
     **dict.fromkeys(("reduce_and", "reduce_max", "reduce_min", "reduce_or"), _reduction),
     **dict.fromkeys(("cummax", "cummin"), _along("axis")),
@@ -230,6 +230,7 @@ _EXACT: Final[Mapping[str, Puller]] = {
     "squeeze": _squeeze,
 }
 _ROUNDING: Final[Mapping[str, Puller]] = {
+    **dict.fromkeys(sorted(APPROXIMATED), _elementwise),
     **dict.fromkeys(("reduce_prod", "reduce_sum"), _reduction),
     **dict.fromkeys(("cumlogsumexp", "cumprod", "cumsum"), _along("axis")),
     "fft": _fft,
@@ -240,4 +241,4 @@ PULLS: Final[Mapping[str, Puller]] = {**_EXACT, **_ROUNDING}
 EXACT_PULLS: Final = frozenset(_EXACT)
 """The ops through which a transpose may go without a change of any bit."""
 ALL_PULLS: Final = frozenset(PULLS)
-"""Those, and the ops whose sums a device may order otherwise along another dimension."""
+"""Those, and the ops that a device may round otherwise along another dimension."""

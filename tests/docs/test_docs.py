@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import jax
 import pytest
 
 from compiler.ir import parse_graph, print_graph
+from compiler.passes import registry
+from compiler.rules import registered
 from tests.docs.snippets import PAGES, ROOT, Session, agrees, blocks
 
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.fixture
+def nothing_registered() -> Iterator[None]:
+    """Takes away the passes and rules that a page has registered."""
+    own_passes, own_rules = set(registry.passes().values()), set(registered.registered())
+    yield
+    for cls in set(registry.passes().values()) - own_passes:
+        registry.unregister(cls)
+    for rule in set(registered.registered()) - own_rules:
+        registered.remove(rule.name)
+
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -22,7 +37,9 @@ def is_reference_jax() -> bool:
 
 
 @each_page
-def test_snippets_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch):
+def test_snippets_run_and_print_what_the_page_shows(
+    page, tmp_path, monkeypatch, nothing_registered
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRACEGRAPH_DUMP_TO", "")  # a page may set it; this puts it back afterwards
     text = page.read_text(encoding="utf-8")

@@ -11,20 +11,32 @@ from compiler.lowering.rule_cases import apply, base_case
 from compiler.rewrite.rule import example
 from tests.compiler.rules.firing import RULES, check
 
+
+def _every(stride, x, start=0):
+    """A slice with a stride, which older versions of JAX would make a lookup of."""
+    return lax.slice_in_dim(x, start, None, stride)
+
+
 MOVED = {
-    "slice": example(lambda x: x[1::2][:2], "f32[m,k]", m=7),
-    "slice of strides": example(lambda x: x[1:9:2][::3, 1:], "f32[m,k]", m=11),
+    "slice": example(lambda x: lax.slice_in_dim(x, 1, None, 2)[:2], "f32[m,k]", m=7),
+    "slice of strides": example(
+        lambda x: _every(3, lax.slice(x, (1, 0), (9, 3), (2, 1))), "f32[m,3]", m=11
+    ),
     "split": example(lambda x: jnp.split(x, 2)[1][1:], "f32[m,k]", m=6),
     "split of joined": example(
         lambda x, y: jnp.split(jnp.concatenate([x, y]), 2), "f32[m,k]", "f32[m,k]"
     ),
     "stack": example(lambda x, y: jnp.stack([x, y], 1)[:, 1], "f32[m,k]", "f32[m,k]"),
     "part of a stack": example(lambda x, y: jnp.stack([x, y])[1, 1:], "f32[m,k]", "f32[m,k]"),
-    "column": example(lambda v: jnp.broadcast_to(v[:, None], (v.size, 9))[::2], "f32[m]", m=6),
+    "column": example(
+        lambda v: _every(2, jnp.broadcast_to(v[:, None], (v.size, 9))), "f32[m]", m=6
+    ),
     "repeated axis": example(lambda v: jnp.broadcast_to(v, (9, v.size))[:2], "f32[m]", m=6),
     "leading part of a split axis": example(lambda x: x.reshape(3, -1, 4)[1:], "f32[m,4]", m=6),
     "axes joined": example(lambda x: x.reshape(x.shape[0], -1)[1:], "f32[m,2,3]"),
-    "single element": example(lambda x: jnp.pad(x, 1)[1:2:5, 1:-1], "f32[m,k]"),
+    "single element": example(
+        lambda x: lax.slice(jnp.pad(x, 1), (1, 1), (2, 4), (5, 1)), "f32[m,3]"
+    ),
     "gradient stopped": example(lambda x: lax.stop_gradient(x)[1:], "f32[m,k]"),
 }
 
@@ -41,26 +53,26 @@ def test_a_slice_of_inner_elements_of_a_joined_axis_stays():
 
 READ = {
     "convert": example(lambda x: x.astype(jnp.bfloat16)[:2], "f32[m,k]", m=8),
-    "select": example(lambda x, y: jnp.where(x > 0, x, y)[:, -1], "f32[m,k]", "f32[m,k]"),
+    "select": example(lambda x, y: jnp.where(x > 0, x, y)[:, -1:], "f32[m,k]", "f32[m,k]"),
     "repeated operand": example(
-        lambda x, y: (x * y[:, None] + 1)[:2, ::2], "f32[m,k]", "f32[m]", m=9, k=9
+        lambda x, y: _every(2, (x * y[:, None] + 1)[:, :2]), "f32[m,k]", "f32[m]", m=9, k=9
     ),
     "strides of joined": example(
-        lambda x, y: jnp.concatenate([x, y])[1::3], "f32[m,k]", "f32[m,k]", m=7
+        lambda x, y: _every(3, jnp.concatenate([x, y]), 1), "f32[m,k]", "f32[m,k]", m=7
     ),
     "pad": example(lambda x: jnp.pad(x, 3)[1:-1, 4:], "f32[m,k]"),
     "only padding": example(lambda x: jnp.pad(x, 3)[:2], "f32[m,k]"),
     "transpose": example(lambda x: (jnp.transpose(x, (0, 2, 1)) * 2)[:, 1:3], "f32[m,k,n]", n=9),
-    "rev": example(lambda x: jnp.flip(x)[1:5:2, 1:], "f32[m,k]", m=8),
+    "rev": example(lambda x: lax.slice(jnp.flip(x), (1, 1), (5, 4), (2, 1)), "f32[m,4]", m=8),
     "lookup": example(lambda x, i: x[i][:2], "f32[m,k]", "i32[n]", n=8),
     "sort": example(lambda x: jnp.sort(x, 1)[:2], "f32[m,k]", m=8),
-    "argmin": example(lambda x: jnp.argmin(x, 0)[::2], "f32[m,k]", k=8),
+    "argmin": example(lambda x: _every(2, jnp.argmin(x, 0)), "f32[m,k]", k=8),
     "running maximum": example(lambda x: lax.cummax(x, 0)[:, :3], "f32[m,k]", k=8),
     "windows": example(
         lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2), (1, 1, 1), "VALID")[1:2],
         "f32[m,k,n]",
     ),
-    "split": example(lambda x: jnp.split(jnp.tanh(x)[:4], 2), "f32[m,k]", m=9),
+    "split": example(lambda x: jnp.split((x * 2)[:4], 2), "f32[m,k]", m=9),
 }
 
 
@@ -91,20 +103,23 @@ SUMMED = {
 
 @pytest.mark.parametrize("form", SUMMED)
 def test_no_more_is_added_up_than_is_read(form):
-    check("summed-where-read", SUMMED[form], tolerance=1e-6)
+    check("rounded-where-read", SUMMED[form], tolerance=1e-6)
 
 
 WHOLE = {
     "running maximum": ("computed-where-read", example(lambda x: lax.cummax(x)[:3], "f32[8]")),
     "windows along the slice": (
-        "summed-where-read",
+        "rounded-where-read",
         example(
             lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 2), (1, 2), "VALID")[:, :1],
             "f32[m,6]",
             m=8,
         ),
     ),
-    "transformed axis": ("summed-where-read", example(lambda x: jnp.fft.fft(x)[:, :1], "f32[m,8]")),
+    "transformed axis": (
+        "rounded-where-read",
+        example(lambda x: jnp.fft.fft(x)[:, :1], "f32[m,8]"),
+    ),
     "looked-up columns": (
         "computed-where-read",
         example(lambda x, i: x[i][:, :1], "f32[m,8]", "i32[n]"),
@@ -128,8 +143,8 @@ def normalized(x):
 
 
 def test_a_slice_goes_through_values_that_are_read_twice():
-    case = example(lambda x: normalized(x)[:, -1], "f32[b,m,k]", m=8)
+    case = example(lambda x: normalized(x)[:, -1:], "f32[b,m,k]", m=8)
     slicing = [RULES[name] for name in ("slice-of-moved", "computed-where-read")]
     captured = base_case(case).captured
-    graph = apply(RULES["summed-where-read"], captured, slicing).graph
+    graph = apply(RULES["rounded-where-read"], captured, slicing).graph
     assert all(value.type.size <= 3 * 5 for op in graph.body for value in op.results)
