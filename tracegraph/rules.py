@@ -24,6 +24,7 @@ from collections.abc import Iterable
 
 from compiler.lowering import jax_compat
 from compiler.lowering.check_rule import RuleError, check_company, check_rule
+from compiler.passes.rewrite import forget_rules
 from compiler.rewrite.expression import (
     Expr,
     array_type,
@@ -71,24 +72,43 @@ def verify(rule: Rule) -> None:
         RuleError: it does not; the error says how.
         TypeError: it is no rule.
     """
-    if not isinstance(rule, Rule):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"a rule is an instance of tracegraph.rules.Rule, not {rule!r}")
+    _check_kind(rule)
     if rule in _verified:
         return
-    check_rule(rule, (*registered.registered(), *all_rules().values()))
+    check_rule(rule, (*registered.beside([rule]), *all_rules().values()))
     _verified.add(rule)
 
 
+def _check_kind(rule: object) -> None:
+    if not isinstance(rule, Rule):
+        raise TypeError(f"a rule is an instance of tracegraph.rules.Rule, not {rule!r}")
+
+
 def verify_all(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules, each proved.
+    """The rules, each proved and each once; a rule that is given twice counts once.
 
     Raises:
         RuleError: one of them does not keep its word, or two have one name.
+        TracegraphError: a rule or a table of tracegraph itself has the name of one.
+        TypeError: one of them is no rule.
     """
     if isinstance(rules, Rule):
         raise TypeError(f"rules is a list of rules: write rules=[{rules.name}]")
-    proved = tuple(rules)
-    names = [rule.name for rule in proved if isinstance(rule, Rule)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    given = tuple(rules)
+    for rule in given:
+        _check_kind(rule)
+    proved = tuple(dict.fromkeys(given))
+    _check_names(proved)
+    for rule in proved:
+        verify(rule)
+    for rule in proved:
+        check_company(rule, (*proved, *registered.beside(proved)))
+    return proved
+
+
+def _check_names(rules: Iterable[Rule]) -> None:
+    """Checks the names, which is quick, before anything is proved, which is not."""
+    names = [rule.name for rule in rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RuleError(
@@ -97,38 +117,47 @@ def verify_all(rules: Iterable[Rule]) -> tuple[Rule, ...]:
             found=", ".join(names),
             hint="give one of them another name",
         )
-    for rule in proved:
-        verify(rule)
+    for rule in rules:
         registered.check_name(rule)
-    for rule in proved:
-        check_company(rule, (*proved, *registered.registered()))
-    return proved
 
 
 @boundary
 def register(rule: Rule) -> Rule:
     """Proves a rule and applies it to every function traced from now on; returns it.
 
-    Functions traced before keep what they have; ``clear_cache`` makes them anew.
+    It takes the place of the rule that was registered under its name before, if there is one, so
+    that a notebook's cell may run twice. Functions traced before keep what they have;
+    ``clear_cache`` makes them anew. A function whose pipeline has no ``rewrite`` pass, such as one
+    with ``passes=""``, is not rewritten.
 
     Raises:
         RuleError: the rule does not keep its word; nothing was registered.
-        TracegraphError: its name is taken.
+        TracegraphError: a rule or a table of tracegraph itself has its name.
+        TypeError: it is no rule.
     """
+    _check_kind(rule)
+    registered.check_name(rule)
     verify(rule)
-    check_company(rule, registered.registered())
+    check_company(rule, registered.beside([rule]))
     registered.add(rule)
+    forget_rules()
     return rule
 
 
 @boundary
 def unregister(rule: Rule | str) -> None:
-    """Takes a registered rule away, for every function traced from now on.
+    """Takes the rule that is registered under a name away, for every function traced from now on.
+
+    Pipelines that name it, as in ``rewrite{skip=name}``, go on without it.
+
+    Args:
+        rule: the name, or a rule that has it.
 
     Raises:
         TracegraphError: it is not registered.
     """
     registered.remove(rule if isinstance(rule, str) else rule.name)
+    forget_rules()
 
 
 __all__ = [

@@ -43,6 +43,7 @@ class OpDef:
             only by convention: barriers, fresh buffers, draws from a hidden generator.
         commutative: swapping the first two operands changes no bit of the result.
         evaluate: exact evaluation on the host; None where the bits depend on the device.
+        operands: how many operands every use of it has; None where they vary or nobody has said.
     """
 
     name: str
@@ -51,6 +52,7 @@ class OpDef:
     stable: bool = True
     commutative: bool = False
     evaluate: Evaluator | None = None
+    operands: int | None = None
 
 
 UNKNOWN: Final = OpDef("unknown", "unknown", pure=False, stable=False)

@@ -119,7 +119,22 @@ _PLAIN: Final = frozenset(
 ELEMENTWISE: Final = TRANSCENDENTAL | _PLAIN | _EVALUATORS.keys()
 """The names of all elementwise ops."""
 
-DEFINITIONS: Final = tuple(
-    OpDef(name, FAMILY, commutative=name in _COMMUTATIVE, evaluate=_EVALUATORS.get(name))
-    for name in sorted(ELEMENTWISE)
-)
+_SEVERAL_OPERANDS: Final = {
+    **dict.fromkeys(["add", "add_any", "and", "atan2", "complex", "div", "eq", "eq_to", "ge"], 2),
+    **dict.fromkeys(["gt", "igamma", "igamma_grad_a", "igammac", "le", "le_to", "lt", "lt_to"], 2),
+    **dict.fromkeys(["max", "min", "mul", "mulhi", "ne", "nextafter", "or", "polygamma", "pow"], 2),
+    **dict.fromkeys(["random_gamma_grad", "rem", "shift_left", "shift_right_arithmetic"], 2),
+    **dict.fromkeys(["shift_right_logical", "sub", "xor", "zeta"], 2),
+    **dict.fromkeys(["clamp", "regularized_incomplete_beta"], 3),
+    **dict.fromkeys(["polynomial", "select_n"], None),
+}
+"""How many operands the ops have that do not have one; None for any number."""
+
+
+def _definition(name: str) -> OpDef:
+    commutative, operands = name in _COMMUTATIVE, _SEVERAL_OPERANDS.get(name, 1)
+    evaluate = _EVALUATORS.get(name)
+    return OpDef(name, FAMILY, commutative=commutative, evaluate=evaluate, operands=operands)
+
+
+DEFINITIONS: Final = tuple(_definition(name) for name in sorted(ELEMENTWISE))

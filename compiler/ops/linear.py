@@ -36,4 +36,6 @@ _NAMES: Final = [
     "tridiagonal_solve",
 ]
 
-DEFINITIONS: Final = tuple(OpDef(name, FAMILY) for name in _NAMES)
+_OPERANDS: Final = {"conv_general_dilated": 2, "dot_general": 2}
+
+DEFINITIONS: Final = tuple(OpDef(name, FAMILY, operands=_OPERANDS.get(name)) for name in _NAMES)

@@ -45,7 +45,9 @@ WINDOWED: Final = frozenset(
 ORDERING: Final = frozenset({"approx_top_k", "sort", "top_k"})
 """Ops that order elements."""
 
+_UNARY: Final = _EVALUATORS.keys() | CUMULATIVE
+
 DEFINITIONS: Final = tuple(
-    OpDef(name, FAMILY, evaluate=_EVALUATORS.get(name))
+    OpDef(name, FAMILY, evaluate=_EVALUATORS.get(name), operands=1 if name in _UNARY else None)
     for name in sorted(REDUCTIONS | CUMULATIVE | WINDOWED | ORDERING)
 )

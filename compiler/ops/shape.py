@@ -57,7 +57,15 @@ _PLAIN: Final = (
     "zeros_like",
 )
 
+_OPERANDS: Final = {
+    CONSTANT: 0,
+    "pad": 2,
+    **dict.fromkeys(["bitcast_convert_type", "broadcast_in_dim", "convert_element_type"], 1),
+    **dict.fromkeys(["reshape", "rev", "slice", "split", "squeeze", "stop_gradient"], 1),
+    **dict.fromkeys(["tile", "transpose", "unstack"], 1),
+}
+
 DEFINITIONS: Final = (
-    *(OpDef(name, FAMILY, evaluate=evaluate) for name, evaluate in _EVALUATORS.items()),
+    *(OpDef(n, FAMILY, evaluate=e, operands=_OPERANDS.get(n)) for n, e in _EVALUATORS.items()),
     *(OpDef(name, FAMILY) for name in _PLAIN),
 )

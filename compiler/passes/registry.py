@@ -32,18 +32,15 @@ def passes() -> Mapping[str, type[Pass]]:
 def register(cls: type[Pass]) -> type[Pass]:
     """Adds a pass of the user's own, so that pipelines may name it; returns the class.
 
+    It takes the place of the class that was registered under its name before, if there is one, so
+    that a notebook's cell may run twice. Pipelines made before keep the class that they have.
+
     Raises:
-        TracegraphError: its name is taken or cannot be written, or a field is no option.
+        TracegraphError: a pass of tracegraph itself has its name, the name cannot be written, or a
+            field is no option.
     """
     name = str(getattr(cls, "name", ""))
-    taken = _registered.get(name) not in (None, cls)
-    if taken or name in _own() or name == "repeat" or not _NAME.fullmatch(name):
-        raise TracegraphError(
-            f"the pass {cls.__name__} cannot be registered under this name",
-            expected="a name in lower case with hyphens that no pass has",
-            found=repr(name),
-            hint='write name: ClassVar[str] = "my-pass" in the class',
-        )
+    _check_name(cls, name)
     if not is_dataclass(cls) or not all(_is_option(field) for field in option_fields(cls)):
         raise TracegraphError(
             f"the options of the pass {name} cannot be written in a pipeline",
@@ -56,8 +53,29 @@ def register(cls: type[Pass]) -> type[Pass]:
 
 
 def unregister(cls: type[Pass]) -> None:
-    """Takes a registered pass away; no error if it is not there."""
+    """Takes the pass registered under the name of this one away; no error if there is none."""
     _registered.pop(cls.name, None)
+
+
+def _check_name(cls: type[Pass], name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise TracegraphError(
+            f"the pass {cls.__name__} cannot be registered under this name",
+            expected="a name in lower case with hyphens",
+            found=repr(name),
+            hint='write name: ClassVar[str] = "my-pass" in the class',
+        )
+    if name == "repeat" or name in _own():
+        raise TracegraphError(
+            f"the pass {cls.__name__} cannot be registered under this name: it is taken",
+            expected="a name that no pass of tracegraph itself has",
+            found=f"{name!r}, which is what pipelines call {_meaning(name)}",
+            hint="choose another name",
+        )
+
+
+def _meaning(name: str) -> str:
+    return f"the pass {_own()[name].__name__}" if name in _own() else "a repetition of passes"
 
 
 def _is_option(field: Field[Any]) -> bool:

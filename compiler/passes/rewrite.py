@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
@@ -18,7 +18,10 @@ from compiler.rewrite.rule import Rule
 from compiler.rules import all_rules, groups
 from compiler.rules.registered import registered
 
-ALL = "all"
+ALL: Final = "all"
+
+MAX_PREPARED: Final = 16
+"""So many passes keep their rules prepared; a program uses a few levels and forms at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,12 @@ class Rewrite(Pass):
         skip: names of tables and rules that are left out, joined by ``+``.
         numerics: the largest class that may fire: exact, rounding, reassociate or fast.
         transparent: whether only rules may fire that derivatives and batching see through.
-        extra: further rules, tried first; not part of the text form. The log says also where one
-            of them would have fired at another level.
+        extra: further rules, tried first; not part of the text form. They stand in for registered
+            rules of the same names. The log says also where one of them would have fired at
+            another level.
+
+    A name that no table and no rule has is an error when the pass is made. If it was that of a
+    registered rule which has been taken away since, it means nothing.
 
     Before::
 
@@ -60,8 +67,8 @@ class Rewrite(Pass):
 
     def __post_init__(self) -> None:
         parse_level(self.numerics)
-        _named(self.rules)
-        _named(self.skip)
+        _check(self.rules)
+        _check(self.skip)
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place."""
@@ -72,35 +79,52 @@ class Rewrite(Pass):
         return _rule_set(self, registered())
 
 
-@lru_cache(64)
+@lru_cache(MAX_PREPARED)
 def _rule_set(step: Rewrite, user: tuple[Rule, ...]) -> RuleSet:
     """The rules of a pass, prepared once for as long as the registered rules are the same."""
     del user  # a part of the key; ``_named`` asks for them by itself
     skipped = _named(step.skip)
-    chosen = [*step.extra, *_named(step.rules).values()]
-    left = [rule for rule in chosen if rule.name not in skipped]
+    chosen = {rule.name: rule for rule in step.extra}
+    for name, rule in _named(step.rules).items():
+        chosen.setdefault(name, rule)
+    left = [rule for name, rule in chosen.items() if name not in skipped]
     level = parse_level(step.numerics)
     return RuleSet(left, level, transparent_only=step.transparent, watched=step.extra)
 
 
-def _named(text: str) -> dict[str, Rule]:
-    """The rules that an option names.
+def forget_rules() -> None:
+    """Lets go of all rules that passes have prepared, when the registered ones are not the same."""
+    _rule_set.cache_clear()
 
-    Raises:
-        TracegraphError: there is no table and no rule of a name.
-    """
-    known = {rule.name: rule for rule in (*registered(), *all_rules().values())}
+
+def _named(text: str) -> dict[str, Rule]:
+    """The rules that an option names, as far as there are such rules now."""
+    known = _known()
     if text == ALL:
         return known
     found: dict[str, Rule] = {}
-    for name in filter(None, text.split("+")):
+    for name in text.split("+"):
         if name in groups():
             found |= {rule.name: rule for rule in groups()[name]}
         elif name in known:
             found[name] = known[name]
-        else:
-            raise _unknown(name, [*groups(), *known])
     return found
+
+
+def _check(text: str) -> None:
+    """Returns if there is a table or a rule of every name.
+
+    Raises:
+        TracegraphError: there is none.
+    """
+    known = _known()
+    for name in text.split("+") if text not in ("", ALL) else ():
+        if name and name not in groups() and name not in known:
+            raise _unknown(name, [*groups(), *known])
+
+
+def _known() -> dict[str, Rule]:
+    return {rule.name: rule for rule in (*registered(), *all_rules().values())}
 
 
 def _unknown(name: str, known: Sequence[str]) -> TracegraphError:

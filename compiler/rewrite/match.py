@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any, Final, NamedTuple, cast
@@ -197,6 +198,10 @@ class Search:
         if pattern.operands is None:
             yield env
             return
+        if not _fits_in_number(pattern.operands, op.operands):
+            wanted = len(pattern.operands)
+            self.fail(env, "{} has {} operands, not {}", op.name, len(op.operands), wanted)
+            return
         for operands in _orders(op, pattern.operands):
             yield from self._sequence(pattern.operands, operands, env)
 
@@ -240,6 +245,12 @@ class _Names(NamedTuple):
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
+
+
+def _fits_in_number(patterns: Sequence[Pattern], operands: Sequence[Value]) -> bool:
+    if patterns and isinstance(patterns[-1], Rest):
+        return len(operands) >= len(patterns) - 1
+    return len(operands) == len(patterns)
 
 
 def _has_several_users(op: Operation) -> bool:
@@ -302,8 +313,19 @@ _LEAVES: Final[Mapping[type, Callable[[Any, Value, Env], Env | None]]] = {
 
 
 def _is_number(found: np.ndarray[Any, Any], wanted: float) -> bool:
-    """Whether they are the same number, and of one sign if they are floating-point zeros."""
-    if bool(found != wanted):
+    """Whether they are the same number, and of one sign if they are floating-point zeros.
+
+    A number that is out of the range of the type of ``found`` is none that is found.
+    """
+    try:
+        with np.errstate(over="ignore", under="ignore"):
+            is_other = bool(found != wanted)
+        in_range = cmath.isfinite(wanted) == bool(np.isfinite(found)) and bool(wanted) == bool(
+            found
+        )
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False
+    if is_other or not in_range:
         return False
     is_integer = found.dtype.kind in "biu"
     return is_integer or bool(np.signbit(found.real) == np.signbit(np.real(wanted)))

@@ -7,13 +7,14 @@ attribute takes the attribute.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, cast
 
 from compiler.ir.attributes import Attribute, Attributes
+from compiler.ops.definition import lookup
 from compiler.rewrite.expression import Liftable, new
 
 FLOAT: Final = "f"
@@ -243,6 +244,40 @@ def bound_names(pattern: Pattern | RegionPattern | Attribute) -> frozenset[str]:
         return frozenset()
     inner = (*(pattern.operands or ()), *pattern.attributes.values(), *pattern.regions)
     return _union([{pattern.bind} - {""}, *map(bound_names, inner)])
+
+
+def wrong_counts(pattern: Pattern | RegionPattern) -> Iterator[tuple[str, int, int]]:
+    """The ops that can never have as many operands as the pattern gives them.
+
+    Yields:
+        the op's name, how many operands it takes and how many the pattern gives it.
+    """
+    if isinstance(pattern, OneOf):
+        inner: Iterable[Pattern | RegionPattern] = pattern.choices
+    elif isinstance(pattern, RegionPattern):
+        inner = pattern.outputs or ()
+    elif isinstance(pattern, OpPattern):
+        yield from _wrong_counts(pattern)
+        inner = (*(pattern.operands or ()), *pattern.regions)
+    else:
+        return
+    for part in inner:
+        yield from wrong_counts(part)
+
+
+def _wrong_counts(pattern: OpPattern) -> Iterator[tuple[str, int, int]]:
+    operands = pattern.operands
+    if operands is None:
+        return
+    is_open = bool(operands) and isinstance(operands[-1], Rest)
+    least = len(operands) - is_open
+    wrong: list[tuple[str, int, int]] = []
+    for name in sorted(pattern.names):
+        takes = lookup(name).operands
+        if takes is None or takes == least or (is_open and takes > least):
+            return  # of several names, one that fits is enough
+        wrong.append((name, takes, least))
+    yield from wrong
 
 
 def _union(sets: Iterable[AbstractSet[str]]) -> frozenset[str]:

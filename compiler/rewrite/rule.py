@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Operation
 from compiler.rewrite.expression import Term
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
-from compiler.rewrite.pattern import Pattern, bound_names, root_names
+from compiler.rewrite.pattern import Pattern, bound_names, root_names, wrong_counts
 
 Guard: TypeAlias = Callable[[Match], str | None]
 """A named predicate: None where it holds, else the reason why it does not."""
@@ -91,7 +91,8 @@ class Rule:
         guards: further conditions, checked in order.
         normal_form: the name of the normal form that the rule leads to, for a rule that pays by
             what it makes possible; ``CHEAPER`` for one that fires only where it saves time.
-        examples: programs on which it fires; the first is shown in the docs.
+        examples: programs on which it fires; the first is shown in the docs. One that is given
+            alone, not in a tuple, is a tuple of one; so with guards and rejects.
         rejects: programs on which it must not fire, one for each guard at least.
         elsewhere: which other systems have it, and under what name.
     """
@@ -118,6 +119,10 @@ class Rule:
             raise _wrong(self, f"names other than {', '.join(sorted(RESERVED))}", min(taken))
         if not root_names(self.pattern):
             raise _wrong(self, "a pattern whose root is an op", str(self.pattern))
+        for name, takes, given in wrong_counts(self.pattern):
+            raise _wrong_number(self, name, takes, given)
+        for name in ("guards", "examples", "rejects"):
+            object.__setattr__(self, name, _several(getattr(self, name)))
 
     @property
     def roots(self) -> frozenset[str]:
@@ -163,6 +168,20 @@ def _check_unread(root: Operation, replacement: WithReaders) -> None:
 def guard_name(guard: Guard) -> str:
     """How reports call a guard."""
     return str(getattr(guard, "__name__", type(guard).__name__)).strip("_")
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    return tuple(cast("Iterable[Any]", given)) if isinstance(given, Iterable) else (given,)
+
+
+def _wrong_number(rule: Rule, name: str, takes: int, given: int) -> TracegraphError:
+    plural = "" if takes == 1 else "s"
+    return TracegraphError(
+        f"the rule {rule.name!r} cannot be made: its pattern can match no {name}",
+        expected=f"{takes} operand{plural}, as {name} takes",
+        found=f"{given} in the pattern",
+        hint=f"write them all, or op.{name}.any() for whatever it reads; attributes go by keyword",
+    )
 
 
 def _wrong(rule: Rule, expected: str, found: str) -> TracegraphError:

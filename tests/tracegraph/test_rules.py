@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 import warnings
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -84,11 +86,109 @@ def test_a_registered_rule_can_be_left_out(registered):
     assert names(tg.function(program, passes=text).graph(X)) == ["exp", "log", "mul"]
 
 
-def test_names_are_not_used_twice(registered):
+def test_a_rule_registered_again_takes_the_place_of_the_first(registered):
+    again = replace(log_of_exp, law="log(exp(x)) is x")
+    rules.register(again)
+    assert [r for r in rules.registered.registered() if r.name == "log-of-exp"] == [again]
+    assert names(tg.function(program, numerics="fast").graph(X)) == ["mul"]
+
+
+def test_a_rule_is_not_compared_with_the_one_that_it_replaces():
+    real = var("x", rules.FLOAT)
+    first = Rule(
+        name="a-form",
+        law="log(x + x) = log(2 x)",
+        pattern=op.log(op.add(real, real)),
+        replace=lambda m: op.log(op.mul(m.x, 2.0)),
+        numerics=Numerics.ROUNDING,
+        normal_form="products",
+        examples=(example(lambda a: jnp.log(a + a), "f32[n]"),),
+    )
+    second = replace(
+        first,
+        pattern=op.log(op.mul(real, 2.0)),
+        replace=lambda m: op.log(op.add(m.x, m.x)),
+        examples=(example(lambda a: jnp.log(a * 2.0), "f32[n]"),),
+    )
+    rules.register(first)
+    try:
+        with pytest.raises(RuleError, match="does not come to an end beside other rules"):
+            rules.register(replace(second, name="another-form"))
+        rules.register(second)
+    finally:
+        rules.unregister("a-form")
+
+
+def test_a_given_rule_takes_the_place_of_the_registered_one_for_that_function(registered):
+    mine = replace(log_of_exp, replace=lambda m: rules.Refusal("not here"), examples=())
+    step = passes.parse_pipeline("rewrite{numerics=fast}").steps[0]
+    (op_log,) = [o for o in tg.function(program, passes="").graph(X).body if o.name == "log"]
+    chosen = replace(step, extra=(mine,)).rule_set().at(op_log)
+    assert mine in chosen
+    assert registered not in chosen
+
+
+@pytest.mark.parametrize("name", ["transposes", "reduce-of-transpose"])
+def test_a_name_of_tracegraphs_own_is_refused_before_anything_is_proved(name):
+    unproved = replace(log_of_exp, name=name, examples=())  # its proof would fail
     with pytest.raises(tg.TracegraphError, match="the name is taken"):
-        rules.register(replace(log_of_exp, law="log(exp(x)) is x"))
+        rules.register(unproved)
+    with pytest.raises(tg.TracegraphError, match="the name is taken"):
+        tg.function(program, rules=[unproved])
+
+
+def test_two_rules_of_one_function_have_two_names():
     with pytest.raises(RuleError, match="two rules are named log-of-exp"):
         tg.function(program, rules=[log_of_exp, replace(log_of_exp)])
+
+
+def test_a_rule_given_twice_counts_once():
+    f = tg.function(program, rules=[log_of_exp, log_of_exp], numerics="fast")
+    assert names(f.graph(X)) == ["mul"]
+
+
+@pytest.mark.parametrize("option", ["skip", "rules"])
+def test_a_rule_taken_away_means_nothing_to_a_pipeline_that_names_it(registered, option):
+    text = f"inline,rewrite{{{option}=log-of-exp,numerics=fast}}"
+    f = tg.function(program, passes=text)
+    rules.unregister(registered)
+    try:
+        assert names(f.graph(X)) == ["exp", "log", "mul"]  # a warning would be an error here
+        np.testing.assert_allclose(f(X), 2 * X, rtol=1e-6)
+        with pytest.raises(tg.TracegraphError, match="no rule and no table of rules named"):
+            tg.function(program, passes=text)
+    finally:
+        rules.register(registered)
+
+
+def test_a_rule_taken_away_can_be_collected():
+    rule = rules.register(replace(log_of_exp, name="to-be-dropped"))
+    tg.function(program, numerics="fast").graph(X)
+    gone = weakref.ref(rule)
+    rules.unregister(rule)
+    del rule
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_op_with_a_wrong_number_of_operands():
+    for pattern, message in (
+        (op.exp(x, x), "1 operand, as exp takes"),
+        (op.log(op.add(x)), "2 operands, as add takes"),
+    ):
+        with pytest.raises(tg.TracegraphError, match=message):
+            replace(log_of_exp, pattern=pattern)
+
+
+def test_an_example_that_is_given_alone():
+    (only,) = log_of_exp.examples
+    assert replace(log_of_exp, examples=only).examples == (only,)
+
+
+def test_the_level_of_the_keyword_wins_over_that_of_the_text():
+    text = "inline,rewrite{numerics=exact}"
+    f = tg.function(program, passes=text, rules=[log_of_exp], numerics="fast")
+    assert names(f.graph(X)) == ["mul"]
 
 
 def test_a_rule_that_is_wrong_is_refused_where_it_is_given():
@@ -191,10 +291,22 @@ def test_a_pass_of_the_users_own(drop_negations):
 
 
 def test_a_pass_whose_name_is_taken_or_cannot_be_written():
-    for name in ("cse", "repeat", "Drop", ""):
+    for name, hint in (
+        ("cse", "choose another name"),
+        ("repeat", "choose another name"),
+        ("Drop", "write name:"),
+        ("", "write name:"),
+    ):
         bad = dataclass(frozen=True)(type("Bad", (DropNegations,), {"name": name}))
-        with pytest.raises(tg.TracegraphError, match="cannot be registered under this name"):
+        with pytest.raises(tg.TracegraphError, match="cannot be registered under") as caught:
             passes.register(bad)
+        assert caught.value.hint.startswith(hint)
+
+
+def test_a_pass_registered_again_takes_the_place_of_the_first(drop_negations):
+    again = dataclass(frozen=True)(type("DropNegations", (DropNegations,), {}))
+    passes.register(again)
+    assert passes.passes()["drop-negations"] is again
 
 
 def test_a_pass_with_a_field_that_is_no_option():
@@ -213,3 +325,12 @@ def test_after_unregistering_the_name_is_unknown():
         pytest.raises(tg.TracegraphError, match="no pass named drop-neg"),
     ):
         passes.parse_pipeline("drop-negations")
+
+
+@pytest.mark.parametrize("number", [1e40, 1e-50, 10**400])
+def test_a_number_out_of_the_range_of_the_type_is_none_that_is_found(number):
+    far = replace(log_of_exp, name="far", pattern=op.mul(x, number), replace=lambda m: m.x)
+    step = replace(passes.parse_pipeline("rewrite{numerics=fast}").steps[0], extra=(far,))
+    for found in (jnp.inf, 0.0, 1.0):
+        trace = tg.function(lambda a, by=found: a * by, passes=passes.Pipeline((step,))).trace(X)
+        assert "far" not in [firing.rule for firing in trace.rewrites]
