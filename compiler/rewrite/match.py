@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import permutations
 from typing import Any, Final, NamedTuple, cast
 
@@ -166,6 +167,9 @@ class Search:
         if not is_mergeable(op):
             self.fail(start, "{} has effects, or is a barrier", op.name)
             return
+        if pattern.readers is not None and not read_only_by(op, pattern.readers):
+            self.fail(start, "{} is read by others than {}", op.name, _Names(pattern.readers))
+            return
         if not is_root and not pattern.is_shared and _has_several_users(op):
             start = start._replace(owned=(*start.owned, op))
         for env_after in self._operands(pattern, op, start):
@@ -251,6 +255,17 @@ def _fits_in_number(patterns: Sequence[Pattern], operands: Sequence[Value]) -> b
     if patterns and isinstance(patterns[-1], Rest):
         return len(operands) >= len(patterns) - 1
     return len(operands) == len(patterns)
+
+
+def read_only_by(op: Operation, names: AbstractSet[str]) -> bool:
+    """Whether something reads results of the op, and all that does has one of the names."""
+    is_read = False
+    for value in op.results:
+        for reader in value.readers:
+            is_read = True
+            if reader.name not in names:
+                return False
+    return is_read
 
 
 def _has_several_users(op: Operation) -> bool:

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from compiler.ir.graph import CONSTANT, Operation, Value
 from compiler.ops.definition import lookup
+from compiler.rewrite.match import read_only_by
 from compiler.rewrite.pattern import Known, Num, OneOf, OpPattern, Pattern, Rest
 
 Outline: TypeAlias = Callable[[Operation], bool]
@@ -30,6 +31,13 @@ def outline(pattern: Pattern) -> Outline:
 
 
 def _of_op(pattern: OpPattern) -> Outline:
+    test, readers = _of_names(pattern), pattern.readers
+    if readers is None:
+        return test
+    return lambda op: test(op) and read_only_by(op, readers)
+
+
+def _of_names(pattern: OpPattern) -> Outline:
     names, operands = pattern.names, pattern.operands
     if operands is None:
         return lambda op: op.name in names

@@ -113,6 +113,7 @@ class OpPattern(Pattern):
         regions: patterns for the regions that matter.
         index: which result of the op is meant; None for its only one. The root means the op.
         is_shared: whether others may read it too.
+        readers: the names of ops one of which every reader must be; None for any readers.
         bind: what the op itself is bound to; may be empty.
     """
 
@@ -122,11 +123,16 @@ class OpPattern(Pattern):
     regions: tuple[RegionPattern, ...] = ()
     index: int | None = None
     is_shared: bool = False
+    readers: frozenset[str] | None = None
     bind: str = ""
 
     def shared(self) -> OpPattern:
         """The same, where the op may have other users."""
         return replace(self, is_shared=True)
+
+    def read_by(self, *names: str) -> OpPattern:
+        """The same, where ops of these names read the op, one at least, and nothing else does."""
+        return replace(self, readers=frozenset(names))
 
     def named(self, name: str) -> OpPattern:
         """The same, with the op bound to a name."""

@@ -249,7 +249,7 @@ RULES: Final = (
     Rule(
         name="sum-of-pads",
         law="pad(x, 0) + pad(y, 0) = concat(x + 0, y + 0) where they do not overlap; so for more",
-        pattern=op[ADDING](x, y),
+        pattern=op[ADDING](op.pad.any().shared(), y) | op[ADDING](x, op.pad.any().shared()),
         replace=_join,
         transparent=True,
         examples=(
