@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,7 +68,6 @@ class Program:
         pipeline: the passes to run.
 
     Attributes:
-        captured: the frozen graph of the user's function.
         optimized: the frozen graph after all passes.
         runs: one record per pass, in order.
         jaxpr: the optimized graph as a closed jaxpr; the user's own jaxpr if optimisation failed.
@@ -84,11 +83,11 @@ class Program:
 
     def _optimize(self, traced: Any, jaxpr: Any) -> None:
         start = time.perf_counter()
-        self.captured: Graph = import_jaxpr(
-            jaxpr, name=traced.fun_name, donated=jax_compat.donated_inputs(traced)
-        ).freeze()
+        donated = jax_compat.donated_inputs(traced)
+        self._capture = partial(import_jaxpr, jaxpr, name=traced.fun_name, donated=donated)
+        graph = self._capture()
         imported = time.perf_counter()
-        result = self._run(Reproducer(config.dump_directory()))
+        result = self._run(Reproducer(config.dump_directory()), graph)
         for failure in result.failures:
             warn_failed(failure.name, failure.error, failure.reproducer)
         optimized = time.perf_counter()
@@ -99,6 +98,12 @@ class Program:
         self.times = Times(
             (imported - start) * 1e3, (optimized - imported) * 1e3, (done - optimized) * 1e3
         )
+
+    @cached_property
+    def captured(self) -> Graph:
+        """The frozen graph of the user's function, which few ask for: made when somebody does."""
+        with paused_collector():
+            return self._capture().freeze()
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -117,9 +122,11 @@ class Program:
         limit = Limit(changes)
         return self._run(limit).graph, limit.last
 
-    def _run(self, instrument: Instrument) -> Result:
+    def _run(self, instrument: Instrument, graph: Graph | None = None) -> Result:
+        """Runs the passes on the captured graph; on this one, if given, which is made for it."""
         verify: tuple[Instrument, ...] = (Verify(),) if config.verify_each() else ()
-        return PassManager(self._pipeline, (*verify, instrument)).run(self.captured)
+        manager = PassManager(self._pipeline, (*verify, instrument))
+        return manager.run_in_place(graph or self._capture(), self._capture)
 
 
 def warn_failed(what: str, error: BaseException, reproducer: object = None) -> None:

@@ -21,7 +21,7 @@ from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.ir.types import ArrayType
 from compiler.lowering.evaluate import Evaluator
-from compiler.lowering.inputs import edge_values, moved, random_arguments
+from compiler.lowering.inputs import edge_values, few_numbers, moved, random_arguments
 from compiler.lowering.rule_cases import (
     Case,
     apply,
@@ -46,10 +46,10 @@ class RuleError(TracegraphError):
 def check_rule(rule: Rule, others: Iterable[Rule] = (), *, thorough: bool = True) -> None:
     """Returns if the rule keeps its word on its examples.
 
-    It must fire on each; the values must agree within its class, at edge values too where the
-    class promises it, and at other sizes and element types; if it is transparent, derivatives and
-    batches must agree; it must come to an end, by itself and together with the other rules; and it
-    must not fire where it says that it does not.
+    It must fire on each; the values must agree within its class, where elements are equal or zero
+    too, at edge values where the class promises it, and at other sizes and element types; if it is
+    transparent, derivatives and batches must agree; it must come to an end, by itself and together
+    with the other rules; and it must not fire where it says that it does not.
 
     Args:
         rule: the rule.
@@ -100,6 +100,7 @@ def _check_values(rule: Rule, case: Case, optimized: Graph) -> None:
     for seed in SEEDS:
         arguments = random_arguments(case.captured, seed)
         _compare(rule, case.title, case.captured, optimized, arguments, rule.numerics)
+        _compare_at_ties(rule, case.title, case.captured, optimized, arguments, rule.numerics)
     if rule.numerics <= Numerics.ROUNDING:
         arguments = _at_the_edge(random_arguments(case.captured, 2))
         title = f"{case.title}, at edge values"
@@ -131,16 +132,27 @@ def _check_transparency(rule: Rule, case: Case, optimized: Graph) -> None:
             raise _broken(rule, f"{case.title}, {title}", "the program can, the rewritten cannot")
         again = random_arguments(captured, 1)
         _compare(rule, f"{case.title}, {title}", captured, changed, again, numerics)
-        tied = [_tied(value) for value in again]
-        _compare(rule, f"{case.title}, {title}, at ties", captured, changed, tied, numerics)
-        if numerics < Numerics.FINITE:
-            zeros = [jnp.zeros_like(value) for value in again]
-            _compare(rule, f"{case.title}, {title}, at zero", captured, changed, zeros, numerics)
+        _compare_at_ties(rule, f"{case.title}, {title}", captured, changed, again, numerics)
 
 
-def _tied(value: Any) -> Any:
-    """Whole numbers near zero for floating-point ones: many are equal, and some are zero."""
-    return jnp.round(value) if jnp.issubdtype(value.dtype, jnp.floating) else value
+def _compare_at_ties(
+    rule: Rule,
+    title: str,
+    captured: Graph,
+    optimized: Graph,
+    arguments: Sequence[Any],
+    numerics: Numerics,
+) -> None:
+    """Compares where many elements are equal, and where all are zero.
+
+    Rules of the class FINITE are spared negative zeros and zeros alone, as they are edge values.
+    """
+    strict = numerics < Numerics.FINITE
+    tied = [few_numbers(value, negative_zeros=strict) for value in arguments]
+    _compare(rule, f"{title}, at ties", captured, optimized, tied, numerics)
+    if strict:
+        zeros = [jnp.zeros_like(value) for value in arguments]
+        _compare(rule, f"{title}, at zero", captured, optimized, zeros, numerics)
 
 
 def _transformed(transform: Any, graph: Graph, arguments: Sequence[Any]) -> Graph | None:

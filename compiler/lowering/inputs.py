@@ -77,6 +77,26 @@ def edge_values(array: Array, rng: np.random.Generator) -> Array:
     return result.reshape(array.shape)
 
 
+def few_numbers(value: Any, *, negative_zeros: bool = True) -> Any:
+    """An argument of the same type made of few distinct numbers near zero: many are equal.
+
+    Booleans and random keys come back as they are.
+
+    Args:
+        value: the argument, of random numbers.
+        negative_zeros: whether some of the zeros may be negative, if the type has them.
+    """
+    if jnp.issubdtype(value.dtype, np.complexfloating):
+        parts = (few_numbers(p, negative_zeros=negative_zeros) for p in (value.real, value.imag))
+        return jax.lax.complex(*parts)
+    if jnp.issubdtype(value.dtype, np.inexact):
+        rounded = jnp.round(value)
+        return rounded if negative_zeros else jnp.where(rounded == 0, 0, rounded)
+    if jnp.issubdtype(value.dtype, np.signedinteger):
+        return value % 4 - 1
+    return value % 3 if jnp.issubdtype(value.dtype, np.integer) else value
+
+
 def moved(value: Any, move: Move, rng: np.random.Generator) -> Any:
     """An argument of the same type, kind and place with its floating-point numbers moved.
 

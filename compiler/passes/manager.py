@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -80,6 +80,15 @@ class PassManager:
 
     def run(self, graph: Graph) -> Result:
         """Optimises a clone of the graph and returns it frozen; the graph itself is not touched."""
+        return self.run_in_place(clone(graph), lambda: clone(graph))
+
+    def run_in_place(self, graph: Graph, again: Callable[[], Graph]) -> Result:
+        """Optimises the graph itself and returns it frozen.
+
+        Args:
+            graph: what to optimise; not to be used afterwards if a pass failed.
+            again: makes the same graph anew, for the attempt without a pass that failed.
+        """
         errors: dict[str, Exception] = {}
         while True:
             run = _Run(self, graph, errors)
@@ -88,6 +97,7 @@ class PassManager:
                 run.result.graph.freeze()
                 return run.result
             errors[failed[0]] = failed[1]
+            graph = again()
 
 
 class _Step(NamedTuple):
@@ -103,7 +113,7 @@ class _Run:
 
     Args:
         manager: whose pipeline it is.
-        graph: what to optimise.
+        graph: what to optimise, in place.
         errors: what earlier attempts met, by the title of the step; these steps, and later ones of
             the same pass, are left out.
 
@@ -116,7 +126,7 @@ class _Run:
         self.manager = manager
         self.errors = errors
         self.left_out: set[Pass] = set()
-        self.result = Result(clone(graph))
+        self.result = Result(graph)
         self.limit = next((i for i in manager.instruments if isinstance(i, Limit)), None)
         self.ops = count_ops(graph)
         self.total = 0

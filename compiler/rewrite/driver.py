@@ -25,9 +25,9 @@ from compiler.ops.definition import is_removable
 from compiler.rewrite.expression import Term
 from compiler.rewrite.fragment import Fragment, conform, dead_without, make_fragment
 from compiler.rewrite.log import Firing, RuleFailure
-from compiler.rewrite.match import Match, Miss, Search
+from compiler.rewrite.match import Match, Miss, Search, read_only_by
 from compiler.rewrite.numerics import Numerics, level_name
-from compiler.rewrite.outline import Outline, outline
+from compiler.rewrite.outline import Names, Outline, names_around, outline, readers_wanted
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Refusal, Rule, guard_name, terms_by_op
 
@@ -49,6 +49,11 @@ def score(cost: Cost) -> int:
     return cost.flops + TRANSCENDENTAL_SCORE * cost.transcendentals + BYTE_SCORE * cost.bytes
 
 
+MAX_AROUND: Final = 4096
+MAX_NAMES: Final = 5
+"""For so many sets of at most so many names, the rules whose outline they fit are remembered."""
+
+
 class RuleSet:
     """Rules by the ops at which they may fire, in the order of their tables.
 
@@ -60,7 +65,7 @@ class RuleSet:
             says where they would have fired.
     """
 
-    __slots__ = ("_by_root", "_level", "_transparent_only")
+    __slots__ = ("_around", "_by_root", "_level", "_transparent_only")
 
     def __init__(
         self,
@@ -73,6 +78,7 @@ class RuleSet:
         self._level = level
         self._transparent_only = transparent_only
         self._by_root: dict[str, list[tuple[Outline, Rule]]] = {}
+        self._around: dict[Names, list[tuple[frozenset[str] | None, Rule]]] = {}
         for rule in rules:
             if rule in watched or self.objection(rule) is None:
                 for name in rule.roots:
@@ -84,8 +90,14 @@ class RuleSet:
 
     def at(self, op: Operation) -> list[Rule]:
         """The rules to be tried at an op: those whose outline it fits."""
-        found = self._by_root.get(op.name, ())
-        return [rule for fits, rule in found if fits(op)]
+        names = names_around(op)
+        found = self._around.get(names)
+        if found is None:
+            rules = [rule for fits, rule in self._by_root.get(op.name, ()) if fits(names)]
+            found = [(readers_wanted(rule.pattern), rule) for rule in rules]
+            if len(self._around) < MAX_AROUND and len(names) <= MAX_NAMES:
+                self._around[names] = found
+        return [r for readers, r in found if readers is None or read_only_by(op, readers)]
 
     def objection(self, rule: Rule) -> str | None:
         """Why a rule must not fire, if it must not."""

@@ -168,7 +168,7 @@ class Search:
             self.fail(start, "{} has effects, or is a barrier", op.name)
             return
         if pattern.readers is not None and not read_only_by(op, pattern.readers):
-            self.fail(start, "{} is read by others than {}", op.name, _Names(pattern.readers))
+            self.fail(start, "{} is read by other ops than {}", op.name, sorted(pattern.readers))
             return
         if not is_root and not pattern.is_shared and _has_several_users(op):
             start = start._replace(owned=(*start.owned, op))

@@ -1,7 +1,8 @@
 """Outlines: what can be asked of an op at a glance before a pattern is tried on it.
 
 Nearly all attempts at a pattern fail at the ops right behind the root. An outline asks only for
-their names, and lets nothing through less than the pattern would.
+their names, and lets nothing through less than the pattern would. A graph has few different sets of
+such names, so what is found for one holds for many ops.
 """
 
 from __future__ import annotations
@@ -9,38 +10,43 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from compiler.ir.graph import CONSTANT, Operation, Value
+from compiler.ir.graph import CONSTANT, Operation
 from compiler.ops.definition import lookup
-from compiler.rewrite.match import read_only_by
 from compiler.rewrite.pattern import Known, Num, OneOf, OpPattern, Pattern, Rest
 
-Outline: TypeAlias = Callable[[Operation], bool]
+Names: TypeAlias = tuple[str, ...]
+"""The name of an op, and of the op behind each operand; empty where there is none."""
+Outline: TypeAlias = Callable[[Names], bool]
 Needs: TypeAlias = "frozenset[str] | None"
 """The names that the op behind an operand must have; None for any, or for no op at all."""
 
 _OF_A_NUMBER: Final = frozenset({CONSTANT, "broadcast_in_dim", "reshape"})
 
 
+def names_around(op: Operation) -> Names:
+    """What outlines ask of an op."""
+    producers = [value.producer for value in op.operands]
+    return (op.name, *["" if producer is None else producer.name for producer in producers])
+
+
+def readers_wanted(pattern: Pattern) -> frozenset[str] | None:
+    """The names that readers of an op must have so that the pattern can match; None for any."""
+    return pattern.readers if isinstance(pattern, OpPattern) else None
+
+
 def outline(pattern: Pattern) -> Outline:
-    """A test that every op passes at which the pattern can match."""
+    """A test that the names around every op pass at which the pattern can match."""
     choices = pattern.choices if isinstance(pattern, OneOf) else (pattern,)
     tests = [_of_op(choice) for choice in choices if isinstance(choice, OpPattern)]
     if len(tests) == 1:
         return tests[0]
-    return lambda op: any(test(op) for test in tests)
+    return lambda names: any(test(names) for test in tests)
 
 
 def _of_op(pattern: OpPattern) -> Outline:
-    test, readers = _of_names(pattern), pattern.readers
-    if readers is None:
-        return test
-    return lambda op: test(op) and read_only_by(op, readers)
-
-
-def _of_names(pattern: OpPattern) -> Outline:
-    names, operands = pattern.names, pattern.operands
+    roots, operands = pattern.names, pattern.operands
     if operands is None:
-        return lambda op: op.name in names
+        return lambda names: names[0] in roots
     open_ended = bool(operands) and isinstance(operands[-1], Rest)
     fixed = operands[:-1] if open_ended else operands
     needs = [_needs(operand) for operand in fixed]
@@ -48,15 +54,15 @@ def _of_names(pattern: OpPattern) -> Outline:
     swapped = [(1 - place, need) for place, need in wanted] if len(needs) == 2 else []
     count = len(fixed)
 
-    def test(op: Operation) -> bool:
-        if op.name not in names:
+    def test(names: Names) -> bool:
+        name, *found = names
+        if name not in roots:
             return False
-        found = op.operands
         if len(found) < count or (len(found) > count and not open_ended):
             return False
         if _all_fit(wanted, found):
             return True
-        return bool(swapped) and lookup(op.name).commutative and _all_fit(swapped, found)
+        return bool(swapped) and lookup(name).commutative and _all_fit(swapped, found)
 
     return test
 
@@ -77,9 +83,5 @@ def _needs(pattern: Pattern) -> Needs:
     return frozenset(name for names in known for name in names)
 
 
-def _all_fit(wanted: Sequence[tuple[int, frozenset[str]]], values: Sequence[Value]) -> bool:
-    for place, names in wanted:
-        producer = values[place].producer
-        if producer is None or producer.name not in names:
-            return False
-    return True
+def _all_fit(wanted: Sequence[tuple[int, frozenset[str]]], names: Sequence[str]) -> bool:
+    return all(names[place] in need for place, need in wanted)

@@ -100,9 +100,7 @@ RULES: Final = (
             example(lambda x, y: jnp.concatenate([x, y])[2:-1], "f32[m,k]", "f32[m,k]", m=4),
             example(lambda x: jnp.max(x, 1)[:2], "f32[m,k]", m=8),
         ),
-        rejects=(
-            example(lambda x: jnp.sort(x, 0)[:2], "f32[m,k]", reason="needs more"),
-        ),
+        rejects=(example(lambda x: jnp.sort(x, 0)[:2], "f32[m,k]", reason="needs more"),),
         elsewhere="Enzyme-JAX: SliceElementwise, SliceReduce, SliceTranspose, SliceSelect, "
         "SliceReduceWindow, ReverseSlice; XLA: through elementwise ops with one reader, by fusion",
     ),

@@ -99,6 +99,14 @@ def test_the_other_order_is_tried_when_a_later_operand_fails() -> None:
     assert {found.x.hint, found.y.hint} == {"a", "b"}
 
 
+def test_what_reads_an_op_may_be_said() -> None:
+    body = "  %c = sin %a : f32[2,3]\n  %e = READER\n  %d = exp %c : f32[2,3]\n  return %d"
+    pattern = op.exp(op.sin(x).read_by("exp", "cos").shared())
+    assert find(pattern, body.replace("READER", "cos %c : f32[2,3]"))
+    missed = miss(pattern, body.replace("READER", "tan %c : f32[2,3]"))
+    assert missed == "sin is read by other ops than ['cos', 'exp']"
+
+
 def test_an_attribute_is_compared_or_bound() -> None:
     body = "  %c = transpose %a {permutation = (1, 0)} : f32[3,2]\n  return %c"
     assert find(op.transpose(x, permutation=p), body).p == (1, 0)

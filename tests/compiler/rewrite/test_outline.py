@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.ir import Operation, parse_graph
-from compiler.rewrite.outline import outline
+from compiler.ir import parse_graph
+from compiler.rewrite.outline import Names, names_around, outline, readers_wanted
 from compiler.rewrite.pattern import known, num, op, rest, variables
 
 x, y = variables("x y")
@@ -23,8 +23,8 @@ graph @f(%a: f32[2], %b: f32[2]) -> (f32[2]) {
 
 
 @pytest.fixture
-def ops() -> dict[str, Operation]:
-    return {operation.name: operation for operation in parse_graph(TEXT).body}
+def ops() -> dict[str, Names]:
+    return {operation.name: names_around(operation) for operation in parse_graph(TEXT).body}
 
 
 FITS = {
@@ -61,3 +61,13 @@ def test_the_number_of_operands_counts(ops):
 def test_what_is_known_has_a_constant_behind_it(ops):
     assert outline(op.add(x, known("k")))(ops["add"])
     assert not outline(op.sub(x, known("k")))(ops["sub"])
+
+
+def test_the_names_around_an_op(ops):
+    assert ops["sub"] == ("sub", "sin", "")
+    assert ops["constant"] == ("constant",)
+
+
+def test_what_must_read_an_op():
+    assert readers_wanted(op.sin(x).read_by("slice")) == {"slice"}
+    assert readers_wanted(op.sin(x)) is None
