@@ -79,6 +79,29 @@ def test_values_that_are_wrong_only_for_a_nan_or_an_infinity():
     assert "at edge values" in error_of(zero)
 
 
+def test_values_that_are_wrong_only_at_ties():
+    """The last of equal elements, not the first: random elements are never equal."""
+
+    def last(a):
+        return (a.size - 1 - jnp.argmin(-a[::-1])).astype(jnp.int32)
+
+    rule = broken(
+        pattern=op.argmax(x),
+        replace=lambda m: traced(last, m.x),
+        examples=(example(lambda a: jnp.argmax(a), "f32[9]"),),
+    )
+    assert "changes values beyond its class, as written, at ties" in error_of(rule)
+
+
+def test_values_that_are_wrong_only_at_zero():
+    rule = broken(
+        pattern=op.div(x, x),
+        replace=lambda m: constant(1.0, like=m.x),
+        examples=(example(lambda a: a / a, "f32[]"),),
+    )
+    assert "changes values beyond its class, as written, at" in error_of(rule)
+
+
 def test_values_that_are_wrong_only_at_another_size():
     """The mean of nothing is nan, and the sum of nothing is not."""
     text = error_of(

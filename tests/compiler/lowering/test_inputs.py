@@ -16,6 +16,7 @@ from compiler.ir import TracegraphError, parse_graph
 from compiler.lowering.compare import difference
 from compiler.lowering.inputs import (
     edge_values,
+    few_numbers,
     few_ulps,
     moved,
     one_percent,
@@ -43,6 +44,22 @@ def test_random_arguments_have_the_parameters_types() -> None:
         assert np.shape(value) == parameter.type.shape
         name = str(getattr(parameter.type.dtype, "name", parameter.type.dtype))
         assert str(value.dtype).startswith(name.replace("void", "[")) or name == str(value.dtype)
+
+
+def test_few_numbers_keep_the_type_and_many_are_equal() -> None:
+    graph = parse_graph(text("%a: f32[99], %b: i8[99], %c: u4[99], %d: bool[9], %e: c64[99]"))
+    for value in random_arguments(graph, 0):
+        found = few_numbers(value)
+        assert (found.shape, found.dtype) == (value.shape, value.dtype)
+        if value.dtype != bool:
+            assert len(set(np.asarray(found).tolist())) < 60
+            assert np.all(np.abs(np.asarray(found).astype(np.complex64)) < 8)
+
+
+def test_few_numbers_without_negative_zeros() -> None:
+    value = jnp.array([-0.2, 0.2, -1.2])
+    assert list(np.signbit(few_numbers(value))) == [True, False, True]
+    assert list(np.signbit(few_numbers(value, negative_zeros=False))) == [False, False, True]
 
 
 def test_random_arguments_depend_on_the_seed_the_name_and_the_type_only() -> None:

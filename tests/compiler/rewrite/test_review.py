@@ -18,6 +18,7 @@ from compiler.passes.rewrite import Rewrite
 from compiler.rewrite.match import Search
 from compiler.rewrite.rewriter import Rewriter
 from tracegraph.rules import (
+    FLOAT,
     Numerics,
     Refusal,
     Rule,
@@ -35,6 +36,7 @@ from tracegraph.rules import (
 )
 
 x, y = var("x"), var("y")
+real = var("x", FLOAT)  # the signs of complex zeros would differ
 cosine = Rule(
     name="cosine-of-negative",
     law="cos(-x) = cos(x)",
@@ -47,7 +49,7 @@ cosine = Rule(
 outward = Rule(
     name="sign-out-of-sine",
     law="sin(-x) = -sin(x)",
-    pattern=op.sin(op.neg(x)),
+    pattern=op.sin(op.neg(real)),
     replace=lambda m: op.neg(op.sin(m.x)),
     normal_form="signs outside",
     examples=(example(lambda a: jnp.sin(-a), "f32[n]"),),
@@ -55,7 +57,7 @@ outward = Rule(
 inward = Rule(
     name="sign-into-sine",
     law="-sin(x) = sin(-x)",
-    pattern=op.neg(op.sin(x)),
+    pattern=op.neg(op.sin(real)),
     replace=lambda m: op.sin(op.neg(m.x)),
     normal_form="signs inside",
     examples=(example(lambda a: -jnp.sin(a), "f32[n]"),),
