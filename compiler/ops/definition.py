@@ -83,12 +83,12 @@ def known_names() -> frozenset[str]:
 
 def is_removable(op: Operation) -> bool:
     """Whether the op may be dropped when nobody reads its results."""
-    return not op.is_terminator and _all_inside(op, _is_pure)
+    return _TABLE.get(op.name, UNKNOWN).pure and _has_no_effects(op, _is_pure)
 
 
 def is_mergeable(op: Operation) -> bool:
     """Whether the op may be replaced by an equal one that ran before it."""
-    return not op.is_terminator and _all_inside(op, _is_stable)
+    return _is_stable(_TABLE.get(op.name, UNKNOWN)) and _has_no_effects(op, _is_stable)
 
 
 def is_duplicable(op: Operation) -> bool:
@@ -109,14 +109,15 @@ def _is_stable(definition: OpDef) -> bool:
     return definition.pure and definition.stable
 
 
-def _all_inside(op: Operation, holds: Callable[[OpDef], bool]) -> bool:
-    if not op.regions or not _allowed(op, holds):
-        return _allowed(op, holds)
-    inner = (op for region in op.regions for op in walk(region))
-    return all(op.is_terminator or _allowed(op, holds) for op in inner)
+def _has_no_effects(op: Operation, holds: Callable[[OpDef], bool]) -> bool:
+    """Whether effects of the op and of those inside are harmless, and these are as asked."""
+    if not op.regions:
+        return not op.effects or _are_harmless(op)
+    inner = (op for region in op.regions for op in walk(region) if not op.is_terminator)
+    return _are_harmless(op) and all(
+        holds(_TABLE.get(op.name, UNKNOWN)) and _are_harmless(op) for op in inner
+    )
 
 
-def _allowed(op: Operation, holds: Callable[[OpDef], bool]) -> bool:
-    if not holds(_TABLE.get(op.name, UNKNOWN)):
-        return False
-    return not op.effects or all(effect.kind in HARMLESS_EFFECTS for effect in op.effects)
+def _are_harmless(op: Operation) -> bool:
+    return all(effect.kind in HARMLESS_EFFECTS for effect in op.effects)
