@@ -43,7 +43,7 @@ def test_a_pipeline_without_a_rewrite_pass_gets_one_for_the_rules_alone():
 
 def test_the_transparent_form_of_the_default_pipeline():
     assert str(transparent_form(parse_pipeline(DEFAULT_PIPELINE))) == (
-        "inline{derivatives=false},canonicalize,"
+        "inline{derivatives=false},cse,dce,canonicalize,"
         "repeat{max=4}(fold-constants,canonicalize,cse,dce,rewrite{transparent=true})"
     )
 
