@@ -20,6 +20,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.ir.types import ArrayType
+from compiler.ir.walk import walk
 from compiler.lowering.evaluate import Evaluator
 from compiler.lowering.inputs import edge_values, few_numbers, moved, random_arguments
 from compiler.lowering.rule_cases import (
@@ -32,6 +33,7 @@ from compiler.lowering.rule_cases import (
     variants,
 )
 from compiler.lowering.yardstick import Noise, Verdict, Yardstick
+from compiler.rewrite.match import Search
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.rule import Example, Rule
 
@@ -297,15 +299,25 @@ def _where(rule: Rule, graph: Graph) -> str:
 
 
 def _does_not_fire(rule: Rule, case: Case) -> RuleError:
-    near = apply(rule, case.captured).log.near_misses.get(rule.name)
-    reason = near.miss.reason if near else f"there is no op {' or '.join(sorted(rule.roots))}"
     return RuleError(
         f"the rule {rule.name} does not fire on its own example",
         where=_where(rule, case.captured),
         expected="at least one firing",
-        found=f"none: {reason}",
+        found=f"none: {_reason(rule, case.captured)}",
         hint=f"this is what the rule sees:\n{print_graph(case.captured)}",
     )
+
+
+def _reason(rule: Rule, graph: Graph) -> str:
+    """Why a rule does not fire, also where its outline alone says so."""
+    near = apply(rule, graph).log.near_misses.get(rule.name)
+    if near is not None:
+        return near.miss.reason
+    for op in walk(graph):
+        search = Search()
+        if op.name in rule.roots and not list(search.matches(rule.pattern, op)):
+            return search.miss.reason
+    return f"there is no op {' or '.join(sorted(rule.roots))}"
 
 
 def _failed(rule: Rule, case: Case, error: Exception) -> RuleError:

@@ -334,13 +334,11 @@ def _is_number(found: np.ndarray[Any, Any], wanted: float) -> bool:
     """
     try:
         with np.errstate(over="ignore", under="ignore"):
-            is_other = bool(found != wanted)
-        in_range = cmath.isfinite(wanted) == bool(np.isfinite(found)) and bool(wanted) == bool(
-            found
-        )
+            differs = bool(found != wanted) or bool(found) != bool(wanted)
+            differs = differs or bool(np.isfinite(found)) != cmath.isfinite(wanted)
     except OverflowError:  # a whole number beyond all floating-point ones
         return False
-    if is_other or not in_range:
+    if differs:
         return False
     is_integer = found.dtype.kind in "biu"
     return is_integer or bool(np.signbit(found.real) == np.signbit(np.real(wanted)))

@@ -130,9 +130,9 @@ class OpPattern(Pattern):
         """The same, where the op may have other users."""
         return replace(self, is_shared=True)
 
-    def read_by(self, *names: str) -> OpPattern:
+    def read_by(self, name: str, *others: str) -> OpPattern:
         """The same, where ops of these names read the op, one at least, and nothing else does."""
-        return replace(self, readers=frozenset(names))
+        return replace(self, readers=frozenset([name, *others]))
 
     def named(self, name: str) -> OpPattern:
         """The same, with the op bound to a name."""

@@ -121,8 +121,12 @@ class Rule:
             raise _wrong(self, "a pattern whose root is an op", str(self.pattern))
         for name, takes, given in wrong_counts(self.pattern):
             raise _wrong_number(self, name, takes, given)
-        for name in ("guards", "examples", "rejects"):
-            object.__setattr__(self, name, _several(getattr(self, name)))
+        object.__setattr__(self, "guards", _several(self.guards))
+        for name in ("examples", "rejects"):
+            cases = _several(getattr(self, name))
+            if not all(isinstance(case, Example) for case in cases):
+                raise _wrong(self, f'{name}=(example(f, "f32[n]"),)', f"{getattr(self, name)!r}")
+            object.__setattr__(self, name, cases)
 
     @property
     def roots(self) -> frozenset[str]:

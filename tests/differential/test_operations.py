@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from jax import lax
 
+import tracegraph as tg
+from compiler.ir.walk import walk
+from compiler.ops.definition import lookup
 from tests.differential.all_operations import OPERATIONS
 from tests.differential.harness import assert_same
 from tests.differential.operations_library import SAMPLERS
@@ -19,6 +22,21 @@ from tests.differential.operations_library import SAMPLERS
 def test_operation(name: str) -> None:
     function, arguments = OPERATIONS[name]
     assert_same(lambda jit: jit(function)(*arguments))
+
+
+def test_operand_counts_are_those_of_jax() -> None:
+    """What ``OpDef.operands`` says holds for every op of every program of the tables."""
+    wrong: set[tuple[str, int, int]] = set()
+    seen: set[str] = set()
+    for function, arguments in OPERATIONS.values():
+        for op in walk(tg.function(function, passes="").graph(*arguments)):
+            wanted = lookup(op.name).operands
+            if wanted is not None:
+                seen.add(op.name)
+            if wanted not in (None, len(op.operands)):
+                wrong.add((op.name, wanted, len(op.operands)))
+    assert not wrong
+    assert len(seen) > 60
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

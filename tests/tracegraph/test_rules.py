@@ -202,6 +202,14 @@ def test_a_rule_that_is_wrong_is_refused_where_it_is_given():
         tg.function(program, rules=[wrong])
 
 
+@pytest.mark.parametrize("field", ["examples", "rejects"])
+def test_an_example_that_is_none_is_refused(field):
+    with pytest.raises(tg.TracegraphError) as caught:
+        replace(log_of_exp, **{field: "f32[n]"})
+    assert f'expected: {field}=(example(f, "f32[n]"),)' in str(caught.value)
+    assert "found: 'f32[n]'" in str(caught.value)
+
+
 def test_what_is_no_rule_is_refused():
     with pytest.raises(TypeError, match=r"instance of tracegraph\.rules\.Rule"):
         tg.function(program, rules=["log-of-exp"])

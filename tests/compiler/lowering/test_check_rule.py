@@ -63,6 +63,11 @@ def test_a_pattern_that_cannot_match():
     assert "%cos = cos %neg : f32[3]" in text
 
 
+def test_a_pattern_whose_readers_are_others():
+    text = error_of(broken(pattern=op.neg(x).read_by("slice", "split")))
+    assert "found: none: neg is read by other ops than ['slice', 'split']" in text
+
+
 def test_wrong_values():
     text = error_of(broken(replace=lambda m: op.sin(m.x)))
     assert "changes values beyond its class, as written" in text
