@@ -295,3 +295,26 @@ graph @f(%p: i32[], %a: f32[4]) -> (f32[4]) {
     )
     _, log = run(parse_graph(text), leaking)
     assert "does not live where the matched op stands" in str(log.failures[0].error)
+
+
+def test_what_is_remembered_of_one_op_is_not_taken_for_another():
+    """Two ops that differ only behind their second operand, or only in what reads them."""
+    text = """tracegraph.ir 1
+graph @f(%x: f32[4], %y: f32[4]) -> (f32[4], f32[4], f32[2], f32[4]) {
+  %sin = sin %y : f32[4]
+  %cos = cos %y : f32[4]
+  %a = sub %x, %sin : f32[4]
+  %b = sub %x, %cos : f32[4]
+  %c = exp %x : f32[4]
+  %d = slice %c {limit_indices = (2,), start_indices = (0,)} : f32[2]
+  %e = exp %x : f32[4]
+  return %a, %b, %d, %e
+}
+"""
+    behind = rule(op.sub(x, op.cos(y)), lambda m: m.x, name="behind")
+    read = rule(op.exp(x).read_by("slice"), lambda m: m.x, name="read")
+    rules = RuleSet([behind, read], Numerics.EXACT)
+    found = {operation: rules.at(operation) for operation in parse_graph(text).body}
+    names = [(operation.name, [one.name for one in at]) for operation, at in found.items()]
+    assert [at for name, at in names if name == "sub"] == [[], ["behind"]]
+    assert [at for name, at in names if name == "exp"] == [["read"], []]
