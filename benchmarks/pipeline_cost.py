@@ -95,7 +95,7 @@ def _round(model: Model) -> Round:
     found.ours["import"] = program.times.importing / 1e3
     found.ours["export"] = program.times.exporting / 1e3
     passes = program.times.passes / 1e3
-    for one in program.runs:
+    for one in program.unmarked.runs:
         seconds = one.milliseconds / 1e3
         found.ours[one.title.split()[-1]] += seconds
         passes -= seconds

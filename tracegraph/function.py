@@ -133,7 +133,8 @@ def function(
         rules: rules of the user's own, proved and then tried before all others; see
             ``tracegraph.rules``.
         numerics: what the rewrites may do to the numbers: ``"exact"``, ``"rounding"`` (what a
-            pipeline without a word about it does), ``"reassociate"`` or ``"fast"``.
+            pipeline without a word about it does), ``"reassociate"`` or ``"fast"``. It wins over
+            what the pipeline's text says; None leaves that as it is.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:

@@ -68,8 +68,7 @@ class Program:
         pipeline: the passes to run.
 
     Attributes:
-        optimized: the frozen graph after all passes.
-        runs: one record per pass, in order.
+        unmarked: the frozen graph that is exported, and the passes that made it.
         jaxpr: the optimized graph as a closed jaxpr; the user's own jaxpr if optimisation failed.
         times: where the milliseconds went.
         dumped: the folder it was dumped to, if it was.
@@ -77,6 +76,7 @@ class Program:
 
     def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._computing, self._marking = pipeline.split()
         self.dumped: Path | None = None
         with paused_collector():
             self._optimize(traced, jaxpr)
@@ -87,17 +87,38 @@ class Program:
         self._capture = partial(import_jaxpr, jaxpr, name=traced.fun_name, donated=donated)
         graph = self._capture()
         imported = time.perf_counter()
-        result = self._run(Reproducer(config.dump_directory()), graph)
-        for failure in result.failures:
-            warn_failed(failure.name, failure.error, failure.reproducer)
+        manager = PassManager(self._computing, _watched_by(_reproducer()))
+        self.unmarked: Result = manager.run_in_place(graph, self._capture)
+        _warn(self.unmarked)
         optimized = time.perf_counter()
-        self.optimized: Graph = result.graph
-        self.runs: Sequence[PassRun] = result.runs
-        self.jaxpr: Any = _checked(export_jaxpr(self.optimized), jaxpr)
+        self.jaxpr: Any = _checked(export_jaxpr(self.unmarked.graph), jaxpr)
         done = time.perf_counter()
         self.times = Times(
             (imported - start) * 1e3, (optimized - imported) * 1e3, (done - optimized) * 1e3
         )
+
+    @property
+    def optimized(self) -> Graph:
+        """The frozen graph after all passes."""
+        return self._marked.graph
+
+    @property
+    def runs(self) -> Sequence[PassRun]:
+        """One record per pass, in order."""
+        return self._marked.runs
+
+    @cached_property
+    def _marked(self) -> Result:
+        """All passes: the marks that none but a reader sees are made when somebody looks."""
+        if not self._marking.steps:
+            return self.unmarked
+        first = len(self._computing.steps) + 1
+        manager = PassManager(self._marking, _watched_by(_reproducer()), first=first)
+        with paused_collector():
+            found = manager.run(self.unmarked.graph)
+        _warn(found)
+        before = self.unmarked
+        return Result(found.graph, [*before.runs, *found.runs], [*before.failures, *found.failures])
 
     @cached_property
     def captured(self) -> Graph:
@@ -115,18 +136,31 @@ class Program:
     @property
     def rewrites(self) -> Sequence[Firing]:
         """The rules that fired, in order."""
-        return [firing for run in self.runs for firing in run.log.firings]
+        return [firing for run in self.unmarked.runs for firing in run.log.firings]
 
     def prefix(self, changes: int) -> tuple[Graph, Event | None]:
         """The graph after the first changes of the pipeline, and the last pass that made one."""
         limit = Limit(changes)
         return self._run(limit).graph, limit.last
 
-    def _run(self, instrument: Instrument, graph: Graph | None = None) -> Result:
-        """Runs the passes on the captured graph; on this one, if given, which is made for it."""
-        verify: tuple[Instrument, ...] = (Verify(),) if config.verify_each() else ()
-        manager = PassManager(self._pipeline, (*verify, instrument))
-        return manager.run_in_place(graph or self._capture(), self._capture)
+    def _run(self, instrument: Instrument) -> Result:
+        """Runs all passes on the captured graph."""
+        manager = PassManager(self._pipeline, _watched_by(instrument))
+        return manager.run_in_place(self._capture(), self._capture)
+
+
+def _watched_by(instrument: Instrument) -> tuple[Instrument, ...]:
+    verify: tuple[Instrument, ...] = (Verify(),) if config.verify_each() else ()
+    return (*verify, instrument)
+
+
+def _reproducer() -> Instrument:
+    return Reproducer(config.dump_directory())
+
+
+def _warn(result: Result) -> None:
+    for failure in result.failures:
+        warn_failed(failure.name, failure.error, failure.reproducer)
 
 
 def warn_failed(what: str, error: BaseException, reproducer: object = None) -> None:

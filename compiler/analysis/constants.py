@@ -13,6 +13,9 @@ from compiler.ops.parameters import integer
 MAX_SCAN: Final = 1024
 """Constants of more elements are not searched for being one number everywhere."""
 
+_FILLED: Final = frozenset({"broadcast_in_dim", "reshape"})
+_OF_A_CONSTANT: Final = _FILLED | {CONSTANT}
+
 
 def constant_value(value: Value) -> Array | None:
     """The array that a value always is; None where that is not known."""
@@ -23,10 +26,15 @@ def constant_value(value: Value) -> Array | None:
     return found.array if isinstance(found, Dense) else None
 
 
+def may_be_known(value: Value) -> bool:
+    """Whether ``uniform`` can find anything: a glance at the producer's name."""
+    return value.producer is not None and value.producer.name in _OF_A_CONSTANT
+
+
 def uniform(value: Value) -> Array | None:
     """The number that every element of a value is, as a scalar array; None if not known."""
     producer = value.producer
-    while producer is not None and producer.name in ("broadcast_in_dim", "reshape"):
+    while producer is not None and producer.name in _FILLED:
         value = producer.operands[0]
         producer = value.producer
     array = constant_value(value)

@@ -39,15 +39,17 @@ class Value:
     Attributes:
         type: its type.
         owner: the operation or the region that defines it.
+        producer: the operation it is a result of; None for a region's parameter.
         index: its place among the owner's results or parameters.
         hint: the name it was given, by the user or in a text; the printer makes it unique.
     """
 
-    __slots__ = ("_repeated", "_uses", "hint", "index", "owner", "type")
+    __slots__ = ("_repeated", "_uses", "hint", "index", "owner", "producer", "type")
 
     def __init__(self, type: Type, owner: Operation | Region, index: int, hint: str = "") -> None:
         self.type = type
         self.owner = owner
+        self.producer = owner if isinstance(owner, Operation) else None
         self.index = index
         self.hint = hint
         self._uses: dict[Operation, Slots] = {}
@@ -106,11 +108,6 @@ class Value:
             self._uses[operation] = next(iter(slots))
 
     @property
-    def producer(self) -> Operation | None:
-        """The operation it is a result of; None for a region's parameter."""
-        return self.owner if isinstance(self.owner, Operation) else None
-
-    @property
     def region(self) -> Region | None:
         """The region it lives in; None once its operation is erased."""
         return self.owner.parent if isinstance(self.owner, Operation) else self.owner
@@ -124,6 +121,7 @@ class Operation:
 
     Attributes:
         name: the JAX primitive's name, or ``constant``, ``yield`` or ``return``.
+        operands: the values it reads.
         results: the values it defines.
         attributes: its parameters that are not regions; never changed in place.
         regions: its regions, in the order of their names.
@@ -136,13 +134,13 @@ class Operation:
 
     __slots__ = (
         "_next",
-        "_operands",
         "_previous",
         "attributes",
         "context",
         "effects",
         "location",
         "name",
+        "operands",
         "parent",
         "primitive",
         "regions",
@@ -175,20 +173,15 @@ class Operation:
             [Value(type, self, i) for i, type in enumerate(result_types)]
         )
         self.regions: tuple[Region, ...] = tuple(regions)
-        for region in self.regions:
+        for region in regions:
             region.owner = self
-        self._operands: list[Value] = list(operands)
-        for slot, value in enumerate(self._operands):
+        self.operands: tuple[Value, ...] = tuple(operands)
+        for slot, value in enumerate(self.operands):
             uses = value._uses  # pyright: ignore[reportPrivateUsage]
             if self in uses:
                 value._note_use(self, slot)  # pyright: ignore[reportPrivateUsage]
             else:  # the usual case, without a call for every operand of a program
                 uses[self] = slot
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        """A snapshot of the values it reads."""
-        return tuple(self._operands)
 
     @property
     def result(self) -> Value:
@@ -208,7 +201,10 @@ class Operation:
     @property
     def has_uses(self) -> bool:
         """Whether any of its results is read."""
-        return any(value.has_uses for value in self.results)
+        for value in self.results:  # noqa: SIM110 a generator costs more than all it asks
+            if value.has_uses:
+                return True
+        return False
 
     @property
     def previous(self) -> Operation | None:
@@ -227,7 +223,7 @@ class Operation:
         raise KeyError(name)
 
     def __repr__(self) -> str:
-        return f"<Operation {self.name} of {len(self._operands)} at {self.location}>"
+        return f"<Operation {self.name} of {len(self.operands)} at {self.location}>"
 
 
 class Region:

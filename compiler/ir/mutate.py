@@ -135,24 +135,24 @@ def erase(op: Operation) -> None:
 def drop_operands(op: Operation) -> None:
     """Forgets what the operation reads, inside its regions too (they go with it)."""
     check_mutable(op.parent)
-    for slot, value in enumerate(op._operands):
+    for slot, value in enumerate(op.operands):
         value._forget_use(op, slot)
-    op._operands.clear()
+    op.operands = ()
 
 
 def set_operand(op: Operation, index: int, value: Value) -> None:
     """Makes one operand slot read another value."""
     check_mutable(op.parent)
-    op._operands[index]._forget_use(op, index)
-    op._operands[index] = value
+    op.operands[index]._forget_use(op, index)
+    op.operands = (*op.operands[:index], value, *op.operands[index + 1 :])
     value._note_use(op, index)
 
 
 def set_operands(op: Operation, values: Sequence[Value]) -> None:
     """Makes the operation read these values instead of what it read."""
     drop_operands(op)
-    op._operands.extend(values)
-    for slot, value in enumerate(op._operands):
+    op.operands = tuple(values)
+    for slot, value in enumerate(op.operands):
         value._note_use(op, slot)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from compiler.ir import mutate
-from compiler.ir.graph import Graph, Operation, Region, Value
+from compiler.ir.graph import CONSTANT, TERMINATORS, Graph, Operation, Region, Value
+
+_UNCOUNTED: Final = TERMINATORS | {CONSTANT}
 
 
 def walk(root: Graph | Region) -> Iterator[Operation]:
@@ -73,7 +75,7 @@ def _visits(region: Region, depth: int) -> Iterator[Visit]:
 
 def count_ops(root: Graph | Region) -> int:
     """How many operations there are, nested ones included, terminators and constants not."""
-    return sum(1 for op in walk(root) if not op.is_terminator and op.name != "constant")
+    return sum(op.name not in _UNCOUNTED for op in walk(root))
 
 
 def clone(graph: Graph) -> Graph:

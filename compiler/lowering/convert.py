@@ -54,6 +54,8 @@ def from_attribute(value: Attribute) -> Any:
     Raises:
         TracegraphError: the attribute was read from text and no text can rebuild it.
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, EnumValue | Record | Opaque | Dense) and value.handle is not None:
         return value.handle
     if isinstance(value, tuple):

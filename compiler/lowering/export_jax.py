@@ -97,7 +97,7 @@ class _Frame:
 
     def define(self, value: Value) -> Any:
         """A fresh variable for a value."""
-        var = self.atoms[value] = jax_compat.make_var(to_aval(value.type))
+        var = self.atoms[value] = jax_compat.make_var(value.type.handle or to_aval(value.type))
         return var
 
     def constant(self, op: Operation) -> None:

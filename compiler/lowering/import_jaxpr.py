@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from compiler.ir import mutate
-from compiler.ir.attributes import Attribute, Dense
+from compiler.ir.attributes import Attribute
 from compiler.ir.effects import NO_EFFECTS, Effect, Effects
 from compiler.ir.graph import (
     CONSTANT,
@@ -26,7 +26,7 @@ from compiler.ir.types import Type
 from compiler.lowering import jax_compat
 from compiler.lowering.convert import to_attribute
 from compiler.lowering.convert_types import to_type
-from compiler.lowering.import_constants import constant_attribute, is_hoisted
+from compiler.lowering.import_constants import constant_attribute, is_hoisted, scalar_bits
 from compiler.lowering.import_locations import LocationReader
 
 REGION_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
@@ -157,19 +157,21 @@ class _Importer:
             else:
                 attributes[key] = to_attribute(value)
         operands = [scope.read(atom) for atom in equation.invars]
+        results = [self.type(var.aval) for var in equation.outvars]
         op = Operation(
             primitive.name if known else f"foreign.{primitive.name}",
             operands,
-            [self.type(var.aval) for var in equation.outvars],
+            results,
             attributes,
             regions,
-            effects=_effects(equation),
+            effects=_effects(equation) if equation.effects else NO_EFFECTS,
             location=self._locations.read(equation.source_info),
             primitive=primitive,
             context=None if equation.ctx == self._plain_context else equation.ctx,
         )
         scope.ops.append(op)
-        scope.env.update(zip(equation.outvars, op.results, strict=True))
+        for var, value in zip(equation.outvars, op.results, strict=True):
+            scope.env[var] = value
 
     def _regions(self, key: str, value: Any) -> list[Region]:
         if jax_compat.is_jaxpr(value):
@@ -195,26 +197,25 @@ class _Scope:
     def constant(self, value: Any, aval: Any) -> Value:
         """The value of a constant; equal constants share one op."""
         type = self.importer.type(aval)
+        bits = scalar_bits(value, type)
+        if bits is not None:  # the usual case: most constants are numbers that came up before
+            return self._once((id(type), bits), value, type)
         attribute = constant_attribute(value, type)
-        key = _constant_key(type, attribute)
+        return self._once((type, attribute), value, type, attribute)
+
+    def _once(
+        self, key: object, value: Any, type: Type, attribute: Attribute | None = None
+    ) -> Value:
         found = self._constants.get(key)
         if found is None:
+            attribute = constant_attribute(value, type) if attribute is None else attribute
             op = Operation(CONSTANT, (), (type,), {"value": attribute})
             self.ops.append(op)
             found = self._constants[key] = op.result
         return found
 
 
-def _constant_key(type: Type, attribute: Attribute) -> object:
-    """Agrees for constants that are the same; scalars, which most are, by their bits alone."""
-    if isinstance(attribute, Dense) and attribute.shape == ():
-        return (id(type), attribute.array.tobytes())
-    return (type, attribute)
-
-
 def _effects(equation: jax_compat.Equation) -> Effects:
-    if not equation.effects:
-        return NO_EFFECTS
     return frozenset(
         Effect(
             type(effect).__name__.removesuffix("Effect").removeprefix("Ordered"),

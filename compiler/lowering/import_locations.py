@@ -19,7 +19,6 @@ class LocationReader:
 
     def __init__(self) -> None:
         self._frames: dict[Any, tuple[Frame, ...]] = {}
-        self._stack: tuple[object, str] = (None, "")
 
     def read(self, source_info: Any) -> Location:
         """The location of an equation: the user's own line, then the library's that it called."""
@@ -27,15 +26,7 @@ class LocationReader:
         frames = self._frames.get(key)
         if frames is None:
             frames = self._frames[key] = _frames(source_info)
-        return Location(frames, self._stack_text(source_info), (), source_info)
-
-    def _stack_text(self, source_info: Any) -> str:
-        """The name stack; equations in a row mostly share one object."""
-        stack, text = self._stack
-        if source_info.name_stack is not stack:
-            text = jax_compat.name_stack_text(source_info)
-            self._stack = (source_info.name_stack, text)
-        return text
+        return Location(frames, jax_compat.name_stack_text(source_info), (), source_info)
 
 
 def _frames(source_info: Any) -> tuple[Frame, ...]:

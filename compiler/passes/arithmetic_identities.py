@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from compiler.analysis.constants import uniform
+from compiler.analysis.constants import may_be_known, uniform
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Operation, Value
 from compiler.ops.definition import lookup
@@ -60,7 +60,7 @@ def arithmetic_identity(op: Operation) -> Value | None:
     left, right = op.operands
     if left is right and op.name in IDEMPOTENT:
         return left
-    if op.name not in _BESIDE_NUMBERS:
+    if op.name not in _BESIDE_NUMBERS or not (may_be_known(left) or may_be_known(right)):
         return None
     return _beside_number(op, right, left) or _beside_number(op, left, right)
 

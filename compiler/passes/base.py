@@ -27,11 +27,14 @@ class Pass(ABC):
             does not run such a pass again until another one has changed the graph.
         keeps_derivatives: whether derivatives and batches of the graph are the same after it, so
             that it may run on a function that somebody outside differentiates or batches.
+        only_marks: whether it changes nothing but tracegraph's own annotations, which no export
+            reads. At the end of a pipeline such a pass runs when somebody looks at the graph.
     """
 
     name: ClassVar[str]
     idempotent: ClassVar[bool] = True
     keeps_derivatives: ClassVar[bool] = False
+    only_marks: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, graph: Graph, rewriter: Rewriter) -> None:

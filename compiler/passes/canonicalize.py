@@ -83,12 +83,13 @@ def _canonicalize(op: Operation, rewriter: Rewriter) -> Operation | None:
         return None
     if commutes:
         _put_constant_last(op, rewriter)
-    return compose(op, rewriter)
+    return compose(op, rewriter) if op.name in shape_identities.NAMES else None
 
 
 def _identity(op: Operation) -> Value | None:
     """The value of exactly the op's result type that the op always equals."""
-    found = arithmetic_identity(op) or shape_identity(op)
+    is_of_shape = op.name in shape_identities.NAMES
+    found = shape_identity(op) if is_of_shape else arithmetic_identity(op)
     return found if found is not None and found.type == op.result.type else None
 
 

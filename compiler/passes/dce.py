@@ -54,6 +54,9 @@ class DeadCodeElimination(Pass):
         """Transforms the graph in place."""
         if not rewriter.may_change():
             return
+        if all(not op.regions for op in graph.body):
+            _erase_unread(graph.body, rewriter)
+            return
         liveness = _Liveness(graph)
         plans = liveness.plans()
         ops = [op for op in _walk_live(graph.body, liveness) if not op.is_terminator]
@@ -66,6 +69,13 @@ class DeadCodeElimination(Pass):
                 rewriter.erase(op)
             elif op in plans:
                 _cut(op, plans[op], rewriter)
+
+
+def _erase_unread(region: Region, rewriter: Rewriter) -> None:
+    """Without regions an op is dead if nobody reads it, those that are gone not counted."""
+    for op in reversed(region):
+        if not op.has_uses and not op.is_terminator and is_removable(op):
+            rewriter.erase(op)
 
 
 def _cut(op: Operation, plan: Narrowing, rewriter: Rewriter) -> None:

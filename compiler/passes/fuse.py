@@ -71,6 +71,7 @@ class Fuse(Pass):
     """
 
     name: ClassVar[str] = "fuse"
+    only_marks: ClassVar[bool] = True
     max_group_ops: int = 64
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:

@@ -72,11 +72,15 @@ class PassManager:
     Args:
         pipeline: what to run.
         instruments: told before and after each pass, and when one fails.
+        first: the number of the first step, where others have run before.
     """
 
-    def __init__(self, pipeline: Pipeline, instruments: Sequence[Instrument] = ()) -> None:
+    def __init__(
+        self, pipeline: Pipeline, instruments: Sequence[Instrument] = (), *, first: int = 1
+    ) -> None:
         self.pipeline = pipeline
         self.instruments = tuple(instruments)
+        self.first = first
 
     def run(self, graph: Graph) -> Result:
         """Optimises a clone of the graph and returns it frozen; the graph itself is not touched."""
@@ -136,7 +140,7 @@ class _Run:
         """Runs all that is not left out; returns the title and error of the first new failure."""
         for instrument in self.manager.instruments:
             instrument.start()
-        for step in self._steps(self.manager.pipeline, "", ()):
+        for step in self._steps(self.manager.pipeline, "", (), self.manager.first):
             if step.title in self.errors:
                 self._report(step, self.errors[step.title])
             if step.run in self.left_out:
@@ -156,15 +160,15 @@ class _Run:
         self.result.failures.append(Failure(f"the pass {step.run}", error, path))
 
     def _steps(
-        self, pipeline: Pipeline, prefix: str, tail: tuple[Pass | Repeat, ...]
+        self, pipeline: Pipeline, prefix: str, tail: tuple[Pass | Repeat, ...], first: int = 1
     ) -> Iterator[_Step]:
         for index, item in enumerate(pipeline.steps):
             after = (*pipeline.steps[index + 1 :], *tail)
             if isinstance(item, Pass):
                 rest = Pipeline((item, *after))
-                yield _Step(f"{prefix}{index + 1} {item}", item, rest)
+                yield _Step(f"{prefix}{first + index} {item}", item, rest)
             else:
-                yield from self._repeat(item, f"{prefix}{index + 1}.", after)
+                yield from self._repeat(item, f"{prefix}{first + index}.", after)
 
     def _repeat(
         self, repeat: Repeat, prefix: str, tail: tuple[Pass | Repeat, ...]

@@ -42,6 +42,13 @@ class Pipeline:
 
     steps: tuple[Pass | Repeat, ...] = ()
 
+    def split(self) -> tuple[Pipeline, Pipeline]:
+        """What decides the program that comes out, and the passes at the end that only mark it."""
+        count = len(self.steps)
+        while count and isinstance(last := self.steps[count - 1], Pass) and last.only_marks:
+            count -= 1
+        return Pipeline(self.steps[:count]), Pipeline(self.steps[count:])
+
     def __str__(self) -> str:
         return ",".join(map(str, self.steps))
 

@@ -97,6 +97,8 @@ class RuleSet:
             found = [(readers_wanted(rule.pattern), rule) for rule in rules]
             if len(self._around) < MAX_AROUND and len(names) <= MAX_NAMES:
                 self._around[names] = found
+        if not found:  # of nearly all ops
+            return []
         return [r for readers, r in found if readers is None or read_only_by(op, readers)]
 
     def objection(self, rule: Rule) -> str | None:

@@ -25,8 +25,7 @@ _OF_A_NUMBER: Final = frozenset({CONSTANT, "broadcast_in_dim", "reshape"})
 
 def names_around(op: Operation) -> Names:
     """What outlines ask of an op."""
-    producers = [value.producer for value in op.operands]
-    return (op.name, *["" if producer is None else producer.name for producer in producers])
+    return (op.name, *["" if (made := v.producer) is None else made.name for v in op.operands])
 
 
 def readers_wanted(pattern: Pattern) -> frozenset[str] | None:

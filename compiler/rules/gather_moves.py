@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import jax.numpy as jnp
@@ -73,6 +74,8 @@ def _places(gather: Operation) -> Places | None:
 
 def _of_elementwise(m: Match) -> Replacement:
     """Only the elements that are read are computed."""
+    if _size(m.root.result) >= _size(m.inner.result):
+        return Refusal("it saves nothing: as many elements are read as there are")
     places = _places(m.root)
     if places is None:
         return Refusal("it takes parts of a dimension that it does not index")
@@ -83,6 +86,10 @@ def _of_elementwise(m: Match) -> Replacement:
     if not _clips(m.root) and not _keeps_nan(m):
         return Refusal("what is out of range would be computed from what is filled in")
     return like(m.inner, whole)
+
+
+def _size(value: Value) -> int:
+    return math.prod(shape(value))
 
 
 def _clips(gather: Operation) -> bool:

@@ -7,10 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import tracegraph as tg
 from compiler.ir import count_ops, structurally_equal, verify
+from compiler.passes.fuse import Fuse
 
 X = jnp.arange(4.0)
 
@@ -41,6 +43,31 @@ def test_records_count_operations() -> None:
     assert trace.passes[-1].ops_after == count_ops(trace.optimized)
     for before, after in zip(trace.passes, trace.passes[1:], strict=False):
         assert before.ops_after == after.ops_before
+
+
+def test_marks_are_made_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked: list[str] = []
+    monkeypatch.setattr(Fuse, "run", lambda _, graph, __: marked.append(graph.name))
+    step = tg.function(body, passes="inline,fuse,cse,fuse")
+    jax.tree.map(np.testing.assert_array_equal, step(X), jax.jit(body)(X))
+    assert marked == ["body"]  # the one in the middle, which a later pass could read
+    trace = step.trace(X)
+    assert [run.title for run in trace.passes] == ["1 inline", "2 fuse", "3 cse", "4 fuse"]
+    assert marked == ["body", "body"]
+    assert trace.optimized is trace.optimized
+
+
+def test_a_marking_pass_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no marks today")
+
+    monkeypatch.setattr(Fuse, "run", fails)
+    step = tg.function(body)
+    step(X)  # no warning: nobody has looked
+    trace = step.trace(X)
+    with pytest.warns(tg.OptimizationWarning, match="the pass fuse failed .* no marks today"):
+        assert trace.optimized.frozen
+    assert [run.title for run in trace.passes][-1] != "6 fuse"
 
 
 def test_captured_arrays_are_never_donated() -> None:

@@ -24,7 +24,15 @@ def user_frames(source_info: Any) -> Iterator[tuple[str, int, int, str]]:
 
 def name_stack_text(source_info: Any) -> str:
     """The name stack as JAX prints it into HLO metadata."""
-    return str(source_info.name_stack)
+    stack, text = _last_read[0]
+    if source_info.name_stack is not stack:
+        text = str(source_info.name_stack)
+        _last_read[0] = (source_info.name_stack, text)
+    return text
+
+
+_last_read: list[tuple[Any, str]] = [(None, "")]
+"""The name stack read last and its text: equations in a row mostly share one."""
 
 
 def with_name_stack(source_info: Any, text: str) -> Any:

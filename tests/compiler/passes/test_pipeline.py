@@ -17,6 +17,22 @@ def test_the_default_is_canonical_text() -> None:
     assert str(parse_pipeline(DEFAULT_PIPELINE)) == DEFAULT_PIPELINE
 
 
+@pytest.mark.parametrize(
+    ("text", "computing", "marking"),
+    [
+        ("inline,fuse", "inline", "fuse"),
+        ("fuse,inline,fuse{max_group_ops=2},fuse", "fuse,inline", "fuse{max_group_ops=2},fuse"),
+        ("repeat{max=2}(fuse)", "repeat{max=2}(fuse)", ""),
+        ("fuse", "", "fuse"),
+        ("", "", ""),
+    ],
+)
+def test_the_passes_at_the_end_that_only_mark_stand_apart(
+    text: str, computing: str, marking: str
+) -> None:
+    assert tuple(map(str, parse_pipeline(text).split())) == (computing, marking)
+
+
 def test_the_empty_pipeline() -> None:
     assert parse_pipeline(" ") == Pipeline()
     assert str(Pipeline()) == ""
