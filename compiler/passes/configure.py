@@ -8,6 +8,7 @@ from dataclasses import replace
 from compiler.passes.base import Pass
 from compiler.passes.dce import DeadCodeElimination
 from compiler.passes.inline import InlineCalls
+from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.passes.rewrite import Rewrite
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
@@ -67,9 +68,12 @@ def _configured(pipeline: Pipeline, numerics: str | None, rules: tuple[Rule, ...
 def _step(step: Pass | Repeat, numerics: str | None, rules: tuple[Rule, ...]) -> Pass | Repeat:
     if isinstance(step, Repeat):
         return replace(step, body=_configured(step.body, numerics, rules))
+    level = numerics
+    if isinstance(step, LowerPlatform) and level is not None:
+        return replace(step, numerics=level)
     if not isinstance(step, Rewrite):
         return step
-    level = step.numerics if numerics is None else numerics
+    level = step.numerics if level is None else level
     return replace(step, numerics=level, extra=(*rules, *step.extra))
 
 

@@ -18,7 +18,8 @@ from compiler.passes.base import Pass
 from compiler.passes.registry import make_pass
 
 DEFAULT_PIPELINE: Final = (
-    "inline,cse,dce,canonicalize,repeat{max=4}(fold-constants,canonicalize,cse,dce,rewrite),fuse"
+    "inline,cse,dce,canonicalize,repeat{max=4}(fold-constants,canonicalize,cse,dce,rewrite),"
+    "lower-platform,fuse"
 )
 MAX_NESTING: Final = 16
 

@@ -17,6 +17,7 @@ from compiler.passes.dce import DeadCodeElimination
 from compiler.passes.fold_constants import FoldConstants
 from compiler.passes.fuse import Fuse
 from compiler.passes.inline import InlineCalls
+from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.rewrite import Rewrite
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -91,6 +92,7 @@ def _own() -> Mapping[str, type[Pass]]:
         CommonSubexpressionElimination,
         DeadCodeElimination,
         Rewrite,
+        LowerPlatform,
         Fuse,
     )
     return {cls.name: cls for cls in known}

@@ -1,0 +1,28 @@
+"""The kernels of tracegraph: tables of other ways to compute an op, one module per subject.
+
+Importing it offers those that hold for the installed jaxlib to the pass ``lower-platform``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from compiler.lowering.kernels import cumulative
+from compiler.lowering.kernels.kernel import Kernel
+from compiler.passes.lower_platform import offer
+
+_TABLES: Final = (cumulative,)
+
+GROUPS: Final[Mapping[str, tuple[Kernel, ...]]] = MappingProxyType(
+    {module.__name__.rpartition(".")[2]: module.KERNELS for module in _TABLES}
+)
+"""All kernels by the name of their table, in the order in which they are tried."""
+
+KERNELS: Final[Mapping[str, Kernel]] = MappingProxyType(
+    {kernel.name: kernel for kernels in GROUPS.values() for kernel in kernels}
+)
+"""All kernels by their names."""
+
+offer(kernel.rule() for kernel in KERNELS.values() if kernel.is_current)

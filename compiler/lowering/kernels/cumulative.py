@@ -1,0 +1,129 @@
+"""Cumulative sums, products, extremes and log-sum-exp, row by row.
+
+XLA makes a tree of some thirty slices and pads of them, with as many passes over the memory. On a
+CPU one loop whose step combines whole rows reads and writes every element once.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from compiler.lowering.kernels.kernel import Evidence, Kernel
+from compiler.ops.parameters import integer
+from compiler.rewrite.expression import shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import FLOAT, INTEGER, op, var
+from compiler.rewrite.rule import Example, example
+
+MIN_ROWS: Final = 64
+"""Along a shorter axis the tree is as good."""
+
+_REAL: Final = FLOAT + INTEGER
+_COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "cumsum": lax.add,
+    "cumprod": lax.mul,
+    "cummax": lax.max,
+    "cummin": lax.min,
+    "cumlogsumexp": jnp.logaddexp,
+}
+
+
+def _row_by_row(m: Match) -> Callable[..., Any]:
+    """One loop over the axis whose step combines whole rows."""
+    axis, backwards = integer(m.root, "axis"), bool(m.root.attributes["reverse"])
+    name, combine = m.root.name, _COMBINE[m.root.name]
+
+    def step(carry: Any, row: Any) -> Any:
+        found = combine(carry, row)
+        return found, found
+
+    def cumulative(x: Any) -> Any:
+        rows = jnp.moveaxis(x, axis, 0)
+        start = jnp.full(rows.shape[1:], neutral(name, x.dtype), x.dtype)
+        found = lax.scan(step, start, rows, reverse=backwards)[1]
+        return jnp.moveaxis(found, 0, axis)
+
+    return cumulative
+
+
+def neutral(name: str, dtype: Any) -> Any:
+    """The number that changes no bit of what it is combined with; of a sum that is -0.0."""
+    if name == "cumprod":
+        return 1
+    if name == "cumsum":
+        return -0.0 if jnp.issubdtype(dtype, np.floating) else 0
+    sign = 1 if name == "cummin" else -1
+    if jnp.issubdtype(dtype, np.floating):
+        return sign * np.inf
+    info = jnp.iinfo(dtype)
+    return info.max if name == "cummin" else info.min
+
+
+def _is_long(m: Match) -> str | None:
+    rows = shape(m.root.result)[integer(m.root, "axis")]
+    return None if rows >= MIN_ROWS else f"the axis has {rows} elements"
+
+
+def _table(name: str) -> tuple[Example, ...]:
+    run = getattr(lax, name)
+    return (
+        example(lambda x: run(x, axis=0), "f32[a]"),
+        example(lambda x: run(x, axis=1, reverse=True), "f32[a,b,c]"),
+    )
+
+
+def _kernel(name: str, law: str, numerics: Numerics, pattern: Any, ratios: tuple[float, float]):
+    run = getattr(lax, name)
+    programs = (
+        example(lambda x: run(x, axis=0), "f32[1024,1024]"),
+        example(lambda x: run(x, axis=1), "f32[64,8192]"),
+    )
+    return Kernel(
+        name=f"{name}-by-rows",
+        law=law,
+        pattern=pattern,
+        form=_row_by_row,
+        numerics=numerics,
+        pays=_is_long,
+        examples=_table(name),
+        evidence=tuple(Evidence(p, r) for p, r in zip(programs, ratios, strict=True)),
+    )
+
+
+_x = var("x", _REAL)
+
+KERNELS: Final = (
+    _kernel(
+        "cumsum", "y[i] = y[i-1] + x[i], row by row", Numerics.ROUNDING, op.cumsum(_x), (23.6, 2.3)
+    ),
+    _kernel(
+        "cumprod",
+        "y[i] = y[i-1] * x[i], row by row",
+        Numerics.ROUNDING,
+        op.cumprod(_x),
+        (20.1, 2.2),
+    ),
+    _kernel(
+        "cummax", "y[i] = max(y[i-1], x[i]), row by row", Numerics.EXACT, op.cummax(_x), (57.2, 5.8)
+    ),
+    _kernel(
+        "cummin", "y[i] = min(y[i-1], x[i]), row by row", Numerics.EXACT, op.cummin(_x), (57.2, 5.8)
+    ),
+    _kernel(
+        "cumlogsumexp",
+        "y[i] = log(exp(y[i-1]) + exp(x[i])), row by row",
+        Numerics.ROUNDING,
+        op.cumlogsumexp(var("x", FLOAT)),
+        (133.2, 61.0),
+    ),
+)

@@ -1,0 +1,163 @@
+"""Kernels: other ways to compute an op, each for the platforms on which it was measured to pay.
+
+A kernel changes how an op is computed, never what. It is put beside the op in a branch on the
+platform, so that a program lowered for several carries each platform's own.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from importlib.metadata import version
+from typing import Any, Final, TypeAlias
+
+from jax import lax
+
+from compiler.ir.graph import Operation, Value
+from compiler.lowering import jax_compat
+from compiler.lowering.export_jax import export_jaxpr
+from compiler.rewrite.expression import traced
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import Pattern
+from compiler.rewrite.regions import graph_between
+from compiler.rewrite.rule import Example, Guard, Refusal, Replacement, Rule
+
+CPU: Final = ("cpu",)
+
+Form: TypeAlias = "Callable[[Match], Callable[..., Any] | Refusal]"
+"""From a match, a JAX function of what ``inputs_of`` names, or the reason why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A program on which a kernel was measured.
+
+    Attributes:
+        program: the program, at the sizes that were measured.
+        ratio: plain jit's time over the kernel's.
+        jaxlib: the version it was measured with.
+    """
+
+    program: Example
+    ratio: float
+    jaxlib: str = "0.10.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kernel:
+    """Another way to compute what a pattern matches.
+
+    Attributes:
+        name: in lower case with hyphens.
+        law: what it computes, and how.
+        pattern: the op, or the ops, that it stands in for.
+        form: gives the JAX function, which takes what ``inputs_of`` names: the root's operands
+            where the root is all that is matched, a repeated one once. It returns an array, or
+            a tuple of one for each result of the root.
+        numerics: what it does to the numbers.
+        guards: what has to hold for it to be right.
+        pays: why it would not pay here, if it would not; asked after the guards.
+        platforms: where it is used.
+        since: the first jaxlib for which it is used.
+        until: the first jaxlib for which it is no longer used; None while there is none.
+        examples: programs that it is proved on, at small sizes.
+        rejects: programs on which a guard refuses it.
+        evidence: where it was measured, and what it gave.
+    """
+
+    name: str
+    law: str
+    pattern: Pattern
+    form: Form
+    numerics: Numerics = Numerics.EXACT
+    guards: tuple[Guard, ...] = ()
+    pays: Guard
+    platforms: tuple[str, ...] = CPU
+    since: tuple[int, ...] = (0, 7, 2)
+    until: tuple[int, ...] | None = None
+    examples: tuple[Example, ...]
+    rejects: tuple[Example, ...] = ()
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is used with the installed jaxlib."""
+        installed = tuple(map(int, re.findall(r"\d+", version("jaxlib"))[:3]))
+        return self.since <= installed and (self.until is None or installed < self.until)
+
+    def rule(self, *, always: bool = False) -> Rule:
+        """The rule that puts the kernel beside the op.
+
+        Args:
+            always: whether to do so where it does not pay as well, to prove that it is right.
+        """
+        costs = () if always else (self.pays,)
+        return Rule(
+            name=self.name,
+            law=self.law,
+            pattern=self.pattern,
+            replace=self._beside,
+            numerics=self.numerics,
+            guards=(is_not_chosen_yet, *self.guards, *costs),
+            normal_form="the form that is measured to be faster on the platform",
+            examples=self.examples,
+            rejects=self.rejects,
+        )
+
+    def _beside(self, m: Match) -> Replacement:
+        form = self.form(m)
+        if isinstance(form, Refusal):
+            return form
+        inputs = inputs_of(m)
+        original = jax_compat.jaxpr_function(export_jaxpr(graph_between(inputs, m.root.results)))
+        single = len(m.root.results) == 1
+
+        def default(*operands: Any) -> Any:
+            results = original(*operands)
+            return results[0] if single else tuple(results)
+
+        def chosen(*operands: Any) -> Any:
+            kernels = dict.fromkeys(self.platforms, form)
+            return lax.platform_dependent(*operands, **kernels, default=default)
+
+        return traced(chosen, *inputs)
+
+
+def inputs_of(m: Match) -> list[Value]:
+    """What the matched ops read from outside, each once, in the order of their places.
+
+    The operands of the root come first, those of an inner op in the place where its result is read.
+    """
+    found: list[Value] = []
+    inner = {op for op in m.ops if op is not m.root}
+    pending = [*reversed(m.root.operands)]
+    while pending:
+        value = pending.pop()
+        if value.producer in inner:
+            pending += reversed(value.producer.operands)
+        elif value not in found:
+            found.append(value)
+    return found
+
+
+def is_not_chosen_yet(m: Match) -> str | None:
+    """Whether the op still stands in the open, not in a branch on the platform."""
+    region = m.root.parent
+    while region is not None and isinstance(region.owner, Operation):
+        if region.owner.attributes.get("branches_platforms") is not None:
+            return "it is in a branch on the platform already"
+        region = region.owner.parent
+    return None
+
+
+def product(sizes: Sequence[int]) -> int:
+    """The product of sizes."""
+    return reduce(operator.mul, sizes, 1)

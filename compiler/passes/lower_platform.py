@@ -1,0 +1,76 @@
+"""Lowering by platform: the kernels that ``compiler.lowering`` offers, put beside the ops."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Final
+
+from compiler.ir.errors import TracegraphError
+from compiler.ir.graph import Graph
+from compiler.passes.base import Pass
+from compiler.rewrite.driver import RuleSet, apply_rules
+from compiler.rewrite.numerics import parse_level
+from compiler.rewrite.rewriter import Rewriter
+from compiler.rewrite.rule import Rule
+
+_offered: Final[dict[str, Rule]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class LowerPlatform(Pass):
+    """Put another way to compute an op beside it, for platforms where that was measured to pay.
+
+    The two stand in a branch on the platform, of which JAX keeps the one that it lowers for. So an
+    export for several platforms carries each platform's own. Derivatives taken later would see the
+    kernel and not the op, so the pass runs only where nobody outside differentiates or batches.
+
+    Attributes:
+        numerics: the largest class that may be used: exact, rounding, reassociate or fast.
+        skip: names of kernels that are left out, joined by ``+``.
+    """
+
+    name: ClassVar[str] = "lower-platform"
+    numerics: str = "rounding"
+    skip: str = ""
+
+    def __post_init__(self) -> None:
+        parse_level(self.numerics)
+        for name in self.skip.split("+") if self.skip else ():
+            if name not in _offered:
+                raise _unknown(name)
+
+    def run(self, graph: Graph, rewriter: Rewriter) -> None:
+        """Transforms the graph in place."""
+        apply_rules(graph, rewriter, _rule_set(self, tuple(_offered.values())))
+
+
+def offer(kernels: Iterable[Rule]) -> None:
+    """Makes kernels, in the form of rules, known to the pass.
+
+    Raises:
+        ValueError: two have one name.
+    """
+    for kernel in kernels:
+        if kernel.name in _offered:
+            raise ValueError(f"two kernels are named {kernel.name}")
+        _offered[kernel.name] = kernel
+
+
+@lru_cache(8)
+def _rule_set(step: LowerPlatform, offered: tuple[Rule, ...]) -> RuleSet:
+    skipped = step.skip.split("+")
+    left = [rule for rule in offered if rule.name not in skipped]
+    return RuleSet(left, parse_level(step.numerics))
+
+
+def _unknown(name: str) -> TracegraphError:
+    close = difflib.get_close_matches(name, _offered, n=3)
+    return TracegraphError(
+        f"there is no kernel named {name}",
+        expected="the name of a kernel",
+        found=name,
+        hint=f"did you mean {' or '.join(close)}?" if close else "see the list of kernels",
+    )
