@@ -56,7 +56,8 @@ def test_spaces_do_not_matter() -> None:
         ("csee", "did you mean cse"),
         (
             "cse,folds",
-            "expected: inline, canonicalize, fold-constants, cse, dce, rewrite, fuse, repeat",
+            "expected: inline, canonicalize, fold-constants, cse, dce, rewrite, "
+            "lower-platform, fuse, repeat",
         ),
         ("fold-constants{max_element=3}", "did you mean max_elements"),
         ("cse{a=1}", "no options"),
