@@ -42,6 +42,7 @@ notebooks: .venv/.installed ## Execute the notebooks
 
 bench: .venv/.installed ## Run the benchmarks
 	.venv/bin/python -m benchmarks --keep
+	.venv/bin/python -m benchmarks.suite --keep
 
 test-colab: ## Run the tests on Colab's versions (Python 3.13, jax 0.7.2), if there is a Python 3.13
 	@$(call test-on,3.13,.venv-colab)

@@ -48,7 +48,7 @@ def main(names: tuple[str, ...], keep: bool) -> None:
 
 
 def _table(rows: list[Comparison]) -> Table:
-    table = Table(title=f"tracegraph against jax.jit, {_machine()}")
+    table = Table(title=f"tracegraph against jax.jit, {machine()}")
     table.add_column("measured")
     for column in ("jax.jit ms", "tracegraph ms", "ratio", "bar"):
         table.add_column(column, justify="right")
@@ -73,14 +73,14 @@ def _write(measured: list[Comparison]) -> None:
     kept = {row.name: row for row in (*_kept(), *measured)}
     rows = list(kept.values())
     lines = [
-        f"Medians of interleaved pairs, {_machine()}. Ratios are tracegraph's time over jax.jit's.",
+        f"Medians of interleaved pairs, {machine()}. Ratios are tracegraph's time over jax.jit's.",
         "",
         "| measured | jax.jit ms | tracegraph ms | ratio | bar |",
         "|---|---:|---:|---:|---:|",
         *("| " + " | ".join(_cells(row)) + " |" for row in rows),
     ]
     (RESULTS / "results.md").write_text("\n".join(lines) + "\n")
-    data = {"machine": _machine(), "rows": [dataclasses.asdict(row) for row in rows]}
+    data = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in rows]}
     (RESULTS / "results.json").write_text(json.dumps(data, indent=2) + "\n")
 
 
@@ -88,10 +88,11 @@ def _kept() -> list[Comparison]:
     """The rows of the last run on a machine like this; none if it was another."""
     file = RESULTS / "results.json"
     data = json.loads(file.read_text()) if file.exists() else {}
-    return [Comparison(**row) for row in data.get("rows", ()) if data["machine"] == _machine()]
+    return [Comparison(**row) for row in data.get("rows", ()) if data["machine"] == machine()]
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What measures: device, processor and versions."""
     return (
         f"{jax.device_count()} {jax.default_backend()} device, {platform.machine()}, "
         f"Python {platform.python_version()}, jax {jax.__version__}, jaxlib {jaxlib.__version__}"

@@ -1,0 +1,63 @@
+"""``python -m benchmarks.suite [NAME ...]``: measures the speed suite and prints one table."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+import rich
+
+from benchmarks.__main__ import machine
+from benchmarks.suite.limits import limits
+from benchmarks.suite.measure import Row, measure
+from benchmarks.suite.networks import NETWORKS
+from benchmarks.suite.ops import OPS
+from benchmarks.suite.plain import PLAIN
+from benchmarks.suite.report import markdown, table, verdicts
+from benchmarks.suite.simulations import SIMULATIONS
+from benchmarks.suite.workload import Workload
+
+GROUPS: Final[dict[str, tuple[Workload, ...]]] = {
+    "programs": (*NETWORKS, *SIMULATIONS),
+    "ops": OPS,
+    "no pattern": PLAIN,
+}
+RESULTS: Final = Path(__file__).parents[1] / "results"
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--level", default="rounding", help="Numerics level of the tracegraph side.")
+@click.option("--keep", is_flag=True, help="Write the table to benchmarks/results.")
+def main(names: tuple[str, ...], level: str, keep: bool) -> None:
+    """Measures the workloads whose names or groups contain one of NAMES, or all of them."""
+    machine_limits = limits()
+    rows: list[Row] = []
+    for group, workloads in GROUPS.items():
+        for workload in workloads:
+            if names and not any(name in f"{group}: {workload.name}" for name in names):
+                continue
+            rows.append(measure(workload, group, level, machine_limits))
+            row = rows[-1]
+            print(f"{row.name}: {row.speedup:.2f}x, first call {row.first_call:.2f}", flush=True)
+    rich.print(table(rows, machine()))
+    flops, stream = machine_limits
+    print(f"machine: {flops / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s")
+    for line in verdicts(rows):
+        print(line)
+    if keep:
+        RESULTS.mkdir(exist_ok=True)
+        data = {
+            "machine": machine(),
+            "limits": machine_limits,
+            "rows": [dataclasses.asdict(r) for r in rows],
+        }
+        (RESULTS / "suite.json").write_text(json.dumps(data, indent=1) + "\n")
+        (RESULTS / "suite.md").write_text(markdown(rows, machine(), machine_limits))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""One row of the table: both sides in turn in one process, values compared, compile and memory."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import tracegraph as tg
+from benchmarks.suite.workload import Call, Workload
+
+ROUNDS: Final = 15
+SECONDS_PER_SAMPLE: Final = 0.02
+FIRST_CALLS: Final = 3
+LARGEST_DIFFERENCE: Final = 1e-4
+"""Of any output, in relation to its largest element: what single precision leaves after a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured of a workload, in seconds, bytes and ratios of plain jit over tracegraph.
+
+    Attributes:
+        name: the workload's.
+        group: the group that it stands in.
+        level: the numerics level of the tracegraph side.
+        jit: seconds of a call of plain jit.
+        ours: seconds of a call of tracegraph.
+        speedup: the median over the pairs of jit's time over tracegraph's.
+        first_call: tracegraph's first call over jit's, in seconds.
+        memory: tracegraph's peak of arguments, results and temporaries over jit's.
+        difference: the largest difference of any output in relation to its largest element.
+        floor: the least seconds that the machine's limits allow for jit's program.
+        fired: the rules and kernels that fired, each once.
+    """
+
+    name: str
+    group: str
+    level: str
+    jit: float
+    ours: float
+    speedup: float
+    first_call: float
+    memory: float
+    difference: float
+    floor: float
+    fired: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the values agree."""
+        return self.difference <= LARGEST_DIFFERENCE
+
+
+def measure(workload: Workload, group: str, level: str, limits: tuple[float, float]) -> Row:
+    """Measures a workload at a numerics level.
+
+    Args:
+        workload: the workload.
+        group: what the row is listed under.
+        level: the numerics level.
+        limits: FLOP/s and bytes/s of the machine.
+    """
+    call = workload.make()
+    jax.block_until_ready(call.arguments)
+    first = _first_calls(call, level)
+    plain, ours = _sides(call, level)
+    difference = _difference(plain(*_given(call)), ours(*_given(call)))
+    pairs = _pairs(call, plain, ours)
+    compiled = [side.lower(*call.arguments).compile() for side in (plain, ours)]
+    memory = [_peak(one) for one in compiled]
+    return Row(
+        workload.name,
+        group,
+        level,
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(a / b for a, b in pairs),
+        first,
+        memory[1] / memory[0],
+        difference,
+        _floor(compiled[0], limits),
+        tuple(dict.fromkeys(f.rule for f in ours.trace(*call.arguments).rewrites)),
+    )
+
+
+def _sides(call: Call, level: str) -> tuple[Any, Any]:
+    def fresh(*arguments: Any) -> Any:
+        return call.function(*arguments)
+
+    plain = jax.jit(fresh, donate_argnums=call.donated)
+    return plain, tg.function(fresh, numerics=level, donate_argnums=call.donated)
+
+
+def _given(call: Call) -> list[Any]:
+    """The arguments, those that are given away copied."""
+    return [
+        jax.tree.map(jnp.copy, value) if place in call.donated else value
+        for place, value in enumerate(call.arguments)
+    ]
+
+
+def _first_calls(call: Call, level: str) -> float:
+    """The median ratio of first calls: neither side finds anything done before."""
+    ratios: list[float] = []
+    for turn in range(FIRST_CALLS):
+        plain, ours = _sides(call, level)
+        seconds = {}
+        for side in (plain, ours) if turn % 2 else (ours, plain):
+            arguments = _given(call)
+            jax.clear_caches()
+            gc.collect()
+            start = time.perf_counter()
+            jax.block_until_ready(side(*arguments))
+            seconds[side] = time.perf_counter() - start
+        ratios.append(seconds[ours] / seconds[plain])
+    return statistics.median(ratios)
+
+
+def _pairs(call: Call, plain: Any, ours: Any) -> list[tuple[float, float]]:
+    calls = max(1, round(SECONDS_PER_SAMPLE / max(1e-7, _sample(call, plain, 1))))
+    found: list[tuple[float, float]] = []
+    for turn in range(ROUNDS):
+        gc.collect()
+        sides = (plain, ours) if turn % 2 == 0 else (ours, plain)
+        first, second = (_sample(call, side, calls) for side in sides)
+        found.append((first, second) if turn % 2 == 0 else (second, first))
+    return found
+
+
+def _sample(call: Call, side: Callable[..., Any], calls: int) -> float:
+    """The mean seconds of a run of calls; donated arguments are copied beforehand."""
+    given = [_given(call) for _ in range(calls if call.donated else 1)]
+    jax.block_until_ready(given)
+    result: Any = None
+    start = time.perf_counter()
+    for index in range(calls):
+        result = side(*given[index % len(given)])
+    jax.block_until_ready(result)
+    return (time.perf_counter() - start) / calls
+
+
+def _difference(expected: Any, found: Any) -> float:
+    """The largest difference over all outputs; infinite where nans or integers differ."""
+    pairs = zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True)
+    return max((_of_arrays(a, b) for a, b in pairs), default=0.0)
+
+
+def _of_arrays(expected: Any, found: Any) -> float:
+    if jnp.issubdtype(expected.dtype, jax.dtypes.prng_key):
+        expected, found = jax.random.key_data(expected), jax.random.key_data(found)
+    a, b = np.asarray(expected), np.asarray(found)
+    if not np.issubdtype(a.dtype, np.inexact):
+        return 0.0 if np.array_equal(a, b) else float("inf")
+    if not np.array_equal(np.isnan(a), np.isnan(b)):
+        return float("inf")
+    size = np.nanmax(np.abs(a), initial=0.0)
+    return float(np.nanmax(np.abs(a - b), initial=0.0) / size) if size else 0.0
+
+
+def _peak(compiled: Any) -> float:
+    found = compiled.memory_analysis()
+    return (
+        found.argument_size_in_bytes
+        + found.output_size_in_bytes
+        + found.temp_size_in_bytes
+        - found.alias_size_in_bytes
+    )
+
+
+def _floor(compiled: Any, limits: tuple[float, float]) -> float:
+    """The time that the FLOPs or the bytes of the program take at the machine's limits."""
+    cost = compiled.cost_analysis()
+    return max(cost.get("flops", 0.0) / limits[0], cost.get("bytes accessed", 0.0) / limits[1])

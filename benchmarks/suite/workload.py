@@ -1,0 +1,41 @@
+"""What is measured: a program, its arguments, and what it is an example of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function to compile, what to call it with, and which arguments it gives away."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    donated: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One row of the table.
+
+    Attributes:
+        name: what the row is called; nothing is decided by it.
+        make: makes the call; sizes and seeds are fixed.
+        peer: what the peers call the same model on the same shapes; empty where there is none.
+    """
+
+    name: str
+    make: Callable[[], Call]
+    peer: str = ""
+
+
+def normal(seed: int, *shape: int, scale: float = 1.0) -> Array:
+    """Random numbers of the standard normal distribution, scaled."""
+    return jax.random.normal(jax.random.key(seed), shape) * jnp.float32(scale)
