@@ -108,7 +108,7 @@ def _forward(network: Callable[[], linen.Module], shape: tuple[int, ...]) -> Cal
 
 def _train(network: Callable[[], linen.Module], shape: tuple[int, ...]) -> Call:
     net, x, labels = network(), normal(0, *shape), jnp.arange(shape[0]) % CLASSES
-    optimizer = optax.adamw(1e-3)
+    optimizer = optax.adamw(1e-3, eps=1e-6)
     params = net.init(jax.random.key(1), x)
 
     def loss(params: Any, x: Array, labels: Array) -> Array:

@@ -22,7 +22,7 @@ from jax import lax
 
 from compiler.ir.graph import Operation, Value
 from compiler.lowering import jax_compat
-from compiler.lowering.export_jax import export_jaxpr
+from compiler.lowering.export_jax import export_jaxpr, primitive_and_params
 from compiler.rewrite.expression import traced
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -156,6 +156,12 @@ def is_not_chosen_yet(m: Match) -> str | None:
             return "it is in a branch on the platform already"
         region = region.owner.parent
     return None
+
+
+def function_of(op: Operation) -> Callable[..., Any]:
+    """An op without regions as a function of its operands, which may have other shapes."""
+    primitive, params = primitive_and_params(op)
+    return lambda *operands: primitive.bind(*operands, **params)
 
 
 def product(sizes: Sequence[int]) -> int:
