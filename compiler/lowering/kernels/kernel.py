@@ -20,10 +20,12 @@ from typing import Any, Final, TypeAlias
 
 from jax import lax
 
-from compiler.ir.graph import Operation, Value
+from compiler.ir.attributes import attribute_key
+from compiler.ir.graph import CONSTANT, Graph, Operation, Value
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr, primitive_and_params
-from compiler.rewrite.expression import traced
+from compiler.ops.host import host
+from compiler.rewrite.expression import spliced
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import Pattern
@@ -113,10 +115,32 @@ class Kernel:
         )
 
     def _beside(self, m: Match) -> Replacement:
+        inputs = inputs_of(m)
+        key = self._key(m, inputs)
+        known = _made.get(key) if key is not None else None
+        if known is None:
+            known = self._graph(m, inputs)
+            if isinstance(known, Refusal):
+                return known
+            if key is not None and len(_made) < MAX_MADE:
+                _made[key] = known
+        return spliced(known, *inputs)
+
+    def _key(self, m: Match, inputs: Sequence[Value]) -> object:
+        """Equal for matches that get the same graph; None where more than the types decides."""
+        op = m.root
+        if len(m.ops) > 1 or op.regions or any(is_constant(value) for value in inputs):
+            return None
+        attributes = tuple((k, attribute_key(v)) for k, v in sorted(op.attributes.items()))
+        slots = tuple(inputs.index(value) for value in op.operands)
+        settings = jax_compat.trace_settings()
+        return (self, op.name, attributes, slots, tuple(v.type for v in inputs), settings)
+
+    def _graph(self, m: Match, inputs: Sequence[Value]) -> Graph | Refusal:
+        """The branch on the platform, of the kernel and the op."""
         form = self.form(m)
         if isinstance(form, Refusal):
             return form
-        inputs = inputs_of(m)
         original = jax_compat.jaxpr_function(export_jaxpr(graph_between(inputs, m.root.results)))
         single = len(m.root.results) == 1
 
@@ -128,7 +152,17 @@ class Kernel:
             kernels = dict.fromkeys(self.platforms, form)
             return lax.platform_dependent(*operands, **kernels, default=default)
 
-        return traced(chosen, *inputs)
+        return host().trace(chosen, [value.type for value in inputs])
+
+
+_made: Final[dict[object, Graph]] = {}
+MAX_MADE: Final = 256
+"""So many graphs are kept; a program of many layers uses few, each many times."""
+
+
+def is_constant(value: Value) -> bool:
+    """Whether the value is a constant, by which a kernel may decide."""
+    return value.producer is not None and value.producer.name == CONSTANT
 
 
 def inputs_of(m: Match) -> list[Value]:
@@ -160,8 +194,13 @@ def is_not_chosen_yet(m: Match) -> str | None:
 
 def function_of(op: Operation) -> Callable[..., Any]:
     """An op without regions as a function of its operands, which may have other shapes."""
+    return function_with(op)
+
+
+def function_with(op: Operation, **changed: Any) -> Callable[..., Any]:
+    """The same, with some of the primitive's parameters changed."""
     primitive, params = primitive_and_params(op)
-    return lambda *operands: primitive.bind(*operands, **params)
+    return lambda *operands: primitive.bind(*operands, **{**params, **changed})
 
 
 def product(sizes: Sequence[int]) -> int:

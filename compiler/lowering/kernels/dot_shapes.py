@@ -1,0 +1,87 @@
+"""Products of arrays of more than two dimensions, handed to XLA as products of matrices.
+
+A weight's gradient sums over batch and time at once. XLA's CPU backend brings the summed dimensions
+of such a product into place by copies, which it then computes together with whatever made the
+operand, element by element. Of matrices it reads the transposed operand as it lies.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax.numpy as jnp
+
+from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
+from compiler.ops.parameters import dot_dimensions
+from compiler.rewrite.expression import shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import FLOAT, op, var
+from compiler.rewrite.rule import example
+
+MIN_ELEMENTS: Final = 1 << 18
+"""Of each operand: smaller ones are copied in no time."""
+
+
+def _as_matrices(m: Match) -> Callable[..., Any]:
+    """Merges the summed dimensions, which come first in both operands, and the others."""
+    summed = len(dot_dimensions(m.root)[0][0])
+    multiply = function_with(m.root, dimension_numbers=(((0,), (0,)), ((), ())))
+
+    def flat(x: Any) -> Any:
+        sizes = x.shape
+        return x.reshape(product(sizes[:summed]), product(sizes[summed:]))
+
+    return lambda x, y: multiply(flat(x), flat(y)).reshape(*x.shape[summed:], *y.shape[summed:])
+
+
+def _sums_leading_dimensions(m: Match) -> str | None:
+    (left, right), (batch, _) = dot_dimensions(m.root)
+    if batch:
+        return "it is a batch of products"
+    if len(left) < 2:
+        return "it sums over one dimension"
+    leading = tuple(range(len(left)))
+    return None if left == right == leading else "the summed dimensions do not come first"
+
+
+def _is_large(m: Match) -> str | None:
+    smallest = min(product(shape(value)) for value in m.root.operands)
+    return None if smallest >= MIN_ELEMENTS else "an operand is small"
+
+
+_x, _y = var("x", FLOAT), var("y", FLOAT)
+
+
+def _gradient(x: Any, y: Any) -> Any:
+    return jnp.einsum("bsd,bsh->dh", x, y)
+
+
+KERNELS: Final = (
+    Kernel(
+        name="dot-of-matrices",
+        law="sum over b, s of x[b, s, d] * y[b, s, h] = x[(b, s), d]^T @ y[(b, s), h]",
+        pattern=op.dot_general(_x, _y),
+        form=_as_matrices,
+        numerics=Numerics.ROUNDING,
+        guards=(_sums_leading_dimensions,),
+        pays=_is_large,
+        examples=(
+            example(_gradient, "f32[a,b,c]", "f32[a,b,d]"),
+            example(
+                lambda x, y: jnp.einsum("absd,abshe->dhe", x, y), "f32[2,3,a,b]", "f32[2,3,a,c,d]"
+            ),
+        ),
+        rejects=(example(lambda x, y: x @ y, "f32[a,b,c]", "f32[c,d]"),),
+        evidence=(
+            Evidence(
+                example(lambda x, y: _gradient(x * 2.0, y), "f32[8,256,512]", "f32[8,256,512]"), 1.6
+            ),
+        ),
+    ),
+)
