@@ -17,8 +17,8 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, inputs_of, product
-from compiler.ops.parameters import dot_dimensions, integers
+from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
+from compiler.ops.parameters import dot_dimensions
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -29,7 +29,10 @@ MIN_ELEMENTS: Final = 1 << 18
 """Of each operand: smaller ones are copied in no time."""
 
 MIN_RESULT: Final = 1 << 14
-"""Elements of a batch of products from which on the order of its operands can be measured."""
+"""Elements of a batch of products from which on the order of its operands can be measured.
+
+Weights times values, as einsum writes attention, comes as values times weights: XLA's library then
+computes the softmax along the wrong dimension."""
 
 
 def _as_matrices(m: Match) -> Callable[..., Any]:
@@ -54,43 +57,27 @@ def _sums_leading_dimensions(m: Match) -> str | None:
     return None if left == right == leading else "the summed dimensions do not come first"
 
 
-def _in_result_order(m: Match) -> Callable[..., Any]:
+def _swapped(m: Match) -> Callable[..., Any]:
     """The same batch of products with the operands the other way round."""
-    (left, right), (batch, other) = dot_dimensions(m.dot)
-    numbers = ((right, left), (other, batch))
-    multiply = function_with(m.dot, dimension_numbers=numbers)
-    order = _swapped(m)
-    first, second = m.dot.operands
+    (left, right), (batch, other) = dot_dimensions(m.root)
+    multiply = function_with(m.root, dimension_numbers=((right, left), (other, batch)))
+    free = [len(shape(value)) - len(batch) - len(left) for value in m.root.operands]
+    first, last = len(batch), len(batch) + free[1]
+    order = (*range(first), *range(last, last + free[0]), *range(first, last))
 
-    def swapped(*operands: Any) -> Any:
-        values = dict(zip(inputs_of(m), operands, strict=True))
-        return multiply(values[second], values[first]).transpose(order)
+    def swapped(x: Any, y: Any = None) -> Any:
+        return multiply(x if y is None else y, x).transpose(order)  # one operand may be both
 
     return swapped
 
 
-def _free(m: Match) -> tuple[int, int, int]:
-    """How many dimensions of the product are of the batch, of the left and of the right operand."""
-    (left, right), (batch, _) = dot_dimensions(m.dot)
-    counts = [len(shape(value)) - len(batch) for value in m.dot.operands]
-    return len(batch), counts[0] - len(left), counts[1] - len(right)
-
-
-def _swapped(m: Match) -> list[int]:
-    """The permutation that follows the product once its operands are swapped."""
-    batch, left, right = _free(m)
-    place = [*range(batch), *range(batch + right, batch + right + left)]
-    place += range(batch, batch + right)
-    return [place[dim] for dim in integers(m.root, "permutation")]
-
-
-def _is_turned_round(m: Match) -> str | None:
-    batch, left, right = _free(m)
-    if not batch or not left or not right:
+def _reads_across(m: Match) -> str | None:
+    """Whether only the right operand is summed along its last dimension."""
+    (left, right), (batch, _) = dot_dimensions(m.root)
+    if not batch or len(left) != 1:
         return "it is no batch of products of matrices"
-    free = [dim for dim in integers(m.root, "permutation") if dim >= batch]
-    in_order = [*range(batch + left, batch + left + right), *range(batch, batch + left)]
-    return None if free == in_order else "the result has the operands' dimensions in their order"
+    last = [len(shape(value)) - 1 for value in m.root.operands]
+    return None if left[0] != last[0] and right[0] == last[1] else "it reads both as they lie"
 
 
 def _result_is_large(m: Match) -> str | None:
@@ -140,12 +127,12 @@ KERNELS: Final = (
         ),
     ),
     Kernel(
-        name="dots-in-result-order",
-        law="transpose(x @ y) with the dimensions of y first = transpose(y^T @ x^T) as they come",
-        pattern=op.transpose(op.dot_general(_x, _y).named("dot")),
-        form=_in_result_order,
+        name="dots-swapped",
+        law="x^T @ y^T = transpose(y @ x), for batches of products",
+        pattern=op.dot_general(_x, _y),
+        form=_swapped,
         numerics=Numerics.ROUNDING,
-        guards=(_is_turned_round,),
+        guards=(_reads_across,),
         pays=_result_is_large,
         examples=(
             example(_weighted, "f32[2,a,b,c]", "f32[2,c,a,d]"),
