@@ -21,6 +21,7 @@ from compiler.passes.configure import configured
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
+from tracegraph.explanation import Explanation
 from tracegraph.rules import Rule, verify_all
 from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
@@ -89,6 +90,10 @@ class Function(Protocol[P, R_co]):
             TracegraphError: an argument is no value, or the function has side effects that somebody
                 would see again.
         """
+        ...
+
+    def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
+        """What fired for these arguments, what it was worth, and what a freer level would add."""
         ...
 
     def clear_cache(self) -> None:

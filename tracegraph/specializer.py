@@ -27,6 +27,8 @@ from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.numerics import parse_level
 from tracegraph import config
 from tracegraph.collector import paused_collector
+from tracegraph.explain import explain_program
+from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.runs import Call
 from tracegraph.trace import Trace
@@ -130,6 +132,7 @@ class Specializer(Generic[P, R]):
             "trace": self.trace,
             "lower": self.lower,
             "verify": self.verify,
+            "explain": self.explain,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
             "clear_cache": functools.partial(self.clear_cache, user),
         }
@@ -215,6 +218,10 @@ class Specializer(Generic[P, R]):
         program = self.trace(*args, **kwargs).program
         level = parse_level(numerics) if numerics else level_of(program)
         return verify_call(call, program, level, seeds=seeds, edges=edge_values)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """See ``Function.explain``."""
+        return explain_program(self.trace(*args, **kwargs).program, self._programs.pipeline)
 
     def clear_cache(self, user: Any) -> None:
         """See ``Function.clear_cache``."""

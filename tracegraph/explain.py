@@ -1,0 +1,142 @@
+"""Explains one signature of a function: what fired, what it was worth, and what more there is.
+
+Worth is by the cost model for rules, and by measurement for kernels. What a freer level would add
+is found by running the pipeline at that level, on the captured graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from compiler.analysis.cost import graph_cost
+from compiler.ir.graph import Graph
+from compiler.ir.locations import Location
+from compiler.ir.walk import count_ops
+from compiler.lowering.kernels import KERNELS
+from compiler.passes.base import Pass
+from compiler.passes.configure import configured
+from compiler.passes.lower_platform import LowerPlatform
+from compiler.passes.manager import PassManager, Result
+from compiler.passes.pipeline import Pipeline, Repeat
+from compiler.passes.rewrite import Rewrite
+from compiler.rewrite.driver import score
+from compiler.rewrite.log import Firing, NearMiss
+from compiler.rewrite.numerics import Numerics, level_name, parse_level
+from compiler.rules import all_rules
+from compiler.rules.registered import registered
+from tracegraph.explanation import Explanation, Fired, NextLevel
+from tracegraph.program import Program
+
+MISSES: Final = 3
+"""So many near misses are named: those that came furthest."""
+
+
+class _Place(NamedTuple):
+    """Firings that belong in one row."""
+
+    rule: str
+    location: Location
+
+
+def explain_program(program: Program, pipeline: Pipeline) -> Explanation:
+    """What the passes made of a program.
+
+    Args:
+        program: the program of one signature.
+        pipeline: the passes that it was made by.
+    """
+    plain = _without_kernels(pipeline)
+    level = _level_of(pipeline)
+    now = _run(program.captured, plain)
+    before, after = graph_cost(program.captured), graph_cost(now.graph)
+    firings = list(program.rewrites)
+    fired = _fired(firings, _own_laws(pipeline))
+    return Explanation(
+        program.captured.name,
+        level,
+        (count_ops(program.captured), count_ops(now.graph)),
+        before,
+        after,
+        fired,
+        tuple(_next_level(program.captured, plain, above, firings) for above in _above(level)),
+        tuple(map(str, _nearest(program, firings))),
+        score(before),
+    )
+
+
+def _run(graph: Graph, pipeline: Pipeline) -> Result:
+    return PassManager(pipeline).run(graph)
+
+
+def _above(level: Numerics) -> Sequence[Numerics]:
+    return [other for other in Numerics if other > level]
+
+
+def _next_level(
+    captured: Graph, pipeline: Pipeline, level: Numerics, firings: Sequence[Firing]
+) -> NextLevel:
+    freer = configured(pipeline, numerics=level_name(level))
+    result = _run(captured, freer)
+    known = {firing.rule for firing in firings}
+    new = [f for run in result.runs for f in run.log.firings if f.rule not in known]
+    fired = _fired(new, _own_laws(pipeline))
+    return NextLevel(level, fired, graph_cost(result.graph).flops)
+
+
+def _fired(firings: Sequence[Firing], laws: dict[str, str]) -> tuple[Fired, ...]:
+    """One row for each rule and line, the most valuable first; kernels come first of all."""
+    rows: dict[_Place, list[Firing]] = {}
+    for firing in firings:
+        rows.setdefault(_Place(firing.rule, firing.location), []).append(firing)
+    found = [_row(place, same, laws) for place, same in rows.items()]
+    return tuple(sorted(found, key=lambda row: (not row.kernel, -row.saved)))
+
+
+def _row(place: _Place, firings: Sequence[Firing], laws: dict[str, str]) -> Fired:
+    numerics, times = firings[0].numerics, len(firings)
+    kernel = KERNELS.get(place.rule)
+    if kernel is not None:
+        ratios = [evidence.ratio for evidence in kernel.evidence]
+        span = (min(ratios), max(ratios))
+        return Fired(
+            kernel.name, kernel.law, numerics, place.location, times, 0, kernel.platforms, span
+        )
+    saved = sum(firing.before - firing.after for firing in firings)
+    return Fired(place.rule, laws.get(place.rule, ""), numerics, place.location, times, saved)
+
+
+def _own_laws(pipeline: Pipeline) -> dict[str, str]:
+    """The laws of all rules, the user's own included."""
+    extra = [rule for step in _passes(pipeline) if isinstance(step, Rewrite) for rule in step.extra]
+    return {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
+
+
+def _nearest(program: Program, firings: Sequence[Firing]) -> list[NearMiss]:
+    known = {firing.rule for firing in firings}
+    misses: dict[str, NearMiss] = {}
+    for run in program.unmarked.runs:
+        for name, miss in run.log.near_misses.items():
+            if name not in known and (name not in misses or miss.progress > misses[name].progress):
+                misses[name] = miss
+    return sorted(misses.values(), key=lambda miss: -miss.progress)[:MISSES]
+
+
+def _level_of(pipeline: Pipeline) -> Numerics:
+    """The freest level that a pass of the pipeline admits."""
+    steps = [step for step in _passes(pipeline) if isinstance(step, Rewrite | LowerPlatform)]
+    return max((parse_level(step.numerics) for step in steps), default=Numerics.EXACT)
+
+
+def _without_kernels(pipeline: Pipeline) -> Pipeline:
+    """The passes that decide what is computed: neither kernels nor marks."""
+    kept = [s for s in pipeline.split()[0].steps if not isinstance(s, LowerPlatform)]
+    return Pipeline(tuple(kept))
+
+
+def _passes(pipeline: Pipeline) -> Iterator[Pass]:
+    for step in pipeline.steps:
+        if isinstance(step, Repeat):
+            yield from _passes(step.body)
+        else:
+            yield step

@@ -1,0 +1,132 @@
+"""What ``step.explain(...)`` gives back: what fired, what it was worth, and what was left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from compiler.analysis.cost import Cost
+from compiler.ir.locations import Location
+from compiler.rewrite.numerics import Numerics, level_name
+
+SHOWN: Final = 8
+"""So many rows of a kind are shown; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule or kernel at one line of the user's code.
+
+    Attributes:
+        rule: its name.
+        law: what it says.
+        numerics: its class.
+        location: the line.
+        times: how often it fired there.
+        saved: the score it saved there by the cost model; for a kernel 0.
+        kernel: the platforms it is for, if it is a kernel; empty for a rule.
+        measured: how many times faster a kernel was where it was measured, least and most.
+    """
+
+    rule: str
+    law: str
+    numerics: Numerics
+    location: Location
+    times: int
+    saved: int
+    kernel: tuple[str, ...] = ()
+    measured: tuple[float, float] = (1.0, 1.0)
+
+    def line(self, whole: int) -> str:
+        """The row as text; ``whole`` is the score of the function as it was written."""
+        often = f" ({self.times} times)" if self.times > 1 else ""
+        return f"  {self.rule}{often} at {self.location}: {self.law}; {self._worth(whole)}"
+
+    def _worth(self, whole: int) -> str:
+        if self.kernel:
+            least, most = self.measured
+            span = f"{least:.1f}" if least == most else f"{least:.1f} to {most:.1f}"
+            return f"on {', '.join(self.kernel)}, measured {span} times faster"
+        share = self.saved / whole if whole else 0.0
+        return f"saves {share:.1%} of the whole by the model" if self.saved > 0 else "a normal form"
+
+
+@dataclass(frozen=True, slots=True)
+class NextLevel:
+    """What a freer numerics level would add.
+
+    Attributes:
+        numerics: the level.
+        fired: what would fire that does not now, the most valuable first.
+        flops: the FLOPs of the function at that level.
+    """
+
+    numerics: Numerics
+    fired: tuple[Fired, ...]
+    flops: int
+
+    def text(self, flops: int) -> str:
+        """One sentence; ``flops`` are those at the level in force."""
+        name = level_name(self.numerics)
+        if not self.fired:
+            return f"{name} would add nothing"
+        first = self.fired[0]
+        share = 1 - self.flops / flops if flops else 0.0
+        rules = ", ".join(dict.fromkeys(one.rule for one in self.fired))
+        worth = f"save {share:.1%} of the FLOPs" if share > 0 else "save no FLOPs"
+        return f"{name} would {worth} at {first.location} ({rules})"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of a function for one signature. ``print`` shows it.
+
+    Attributes:
+        function: the function's name.
+        numerics: the level in force.
+        ops: operations before and after all passes, kernels not counted.
+        before: the cost of the function as it was written.
+        after: the cost after the rules.
+        fired: rules and kernels by line, the most valuable first.
+        levels: what each freer level would add.
+        misses: rules that came near to firing and did not, each with the line and the reason.
+        whole: the score of the function as it was written, of which rows say what share they saved.
+    """
+
+    function: str
+    numerics: Numerics
+    ops: tuple[int, int]
+    before: Cost
+    after: Cost
+    fired: tuple[Fired, ...]
+    levels: tuple[NextLevel, ...]
+    misses: tuple[str, ...]
+    whole: int
+
+    def __str__(self) -> str:
+        lines = [
+            f"@{self.function}, numerics {level_name(self.numerics)}: {self.ops[0]} operations "
+            f"became {self.ops[1]}",
+            f"FLOPs {_change(self.before.flops, self.after.flops)}, "
+            f"bytes {_change(self.before.bytes, self.after.bytes)} as if nothing were fused",
+        ]
+        lines += _section("fired:", [one.line(self.whole) for one in self.fired])
+        lines += _section(
+            "other levels:", [f"  {level.text(self.after.flops)}" for level in self.levels]
+        )
+        lines += _section("nearly fired:", [f"  {miss}" for miss in self.misses])
+        return "\n".join(lines)
+
+
+def _section(title: str, rows: Sequence[str]) -> list[str]:
+    if not rows:
+        return []
+    rest = len(rows) - SHOWN
+    return [title, *rows[:SHOWN], *([f"  and {rest} more"] if rest > 0 else [])]
+
+
+def _change(before: int, after: int) -> str:
+    if before == after or not before:
+        return f"{before:,}"
+    return f"{before:,} to {after:,} ({after / before - 1:+.1%})"
