@@ -25,14 +25,18 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
+from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
 from tracegraph.trace import Trace
+from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
 
 __version__ = _metadata.version("tracegraph")
 
 __all__ = [
+    "Autotune",
+    "Explanation",
     "Function",
     "Graph",
     "OptimizationWarning",

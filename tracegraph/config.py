@@ -8,12 +8,20 @@ from typing import Final
 
 DUMP_VARIABLE: Final = "TRACEGRAPH_DUMP_TO"
 VERIFY_VARIABLE: Final = "TRACEGRAPH_VERIFY"
+CACHE_VARIABLE: Final = "TRACEGRAPH_CACHE_DIR"
 
 
 def dump_directory() -> Path | None:
     """Where to write a dump of every function compiled; None for no dumps."""
     value = os.environ.get(DUMP_VARIABLE, "")
     return Path(value).expanduser() if value else None
+
+
+def cache_directory() -> Path:
+    """Where choices made by measurement are kept between processes."""
+    value = os.environ.get(CACHE_VARIABLE, "")
+    base = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"
+    return Path(value or Path(base) / "tracegraph").expanduser()
 
 
 def verify_each() -> bool:

@@ -39,12 +39,13 @@ class _Place(NamedTuple):
     location: Location
 
 
-def explain_program(program: Program, pipeline: Pipeline) -> Explanation:
+def explain_program(program: Program, pipeline: Pipeline, tuned: str = "") -> Explanation:
     """What the passes made of a program.
 
     Args:
         program: the program of one signature.
         pipeline: the passes that it was made by.
+        tuned: what was chosen by measurement, in words.
     """
     plain = _without_kernels(pipeline)
     level = _level_of(pipeline)
@@ -62,6 +63,7 @@ def explain_program(program: Program, pipeline: Pipeline) -> Explanation:
         tuple(_next_level(program.captured, plain, above, firings) for above in _above(level)),
         tuple(map(str, _nearest(program, firings))),
         score(before),
+        tuned,
     )
 
 

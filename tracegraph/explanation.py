@@ -92,6 +92,7 @@ class Explanation:
         levels: what each freer level would add.
         misses: rules that came near to firing and did not, each with the line and the reason.
         whole: the score of the function as it was written, of which rows say what share they saved.
+        tuned: what was chosen by measurement, in words; empty if nothing was.
     """
 
     function: str
@@ -103,6 +104,7 @@ class Explanation:
     levels: tuple[NextLevel, ...]
     misses: tuple[str, ...]
     whole: int
+    tuned: str = ""
 
     def __str__(self) -> str:
         lines = [
@@ -111,6 +113,7 @@ class Explanation:
             f"FLOPs {_change(self.before.flops, self.after.flops)}, "
             f"bytes {_change(self.before.bytes, self.after.bytes)} as if nothing were fused",
         ]
+        lines += [f"tuned: {self.tuned}"] if self.tuned else []
         lines += _section("fired:", [one.line(self.whole) for one in self.fired])
         lines += _section(
             "other levels:", [f"  {level.text(self.after.flops)}" for level in self.levels]

@@ -25,6 +25,7 @@ from tracegraph.explanation import Explanation
 from tracegraph.rules import Rule, verify_all
 from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
+from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
 
 P = ParamSpec("P")
@@ -109,6 +110,7 @@ def function(
     passes: str | Pipeline | None = None,
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
+    autotune: bool | Autotune = False,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -117,6 +119,7 @@ def function(
     passes: str | Pipeline | None = None,
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
+    autotune: bool | Autotune = False,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -127,6 +130,7 @@ def function(
     passes: str | Pipeline | None = None,
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
+    autotune: bool | Autotune = False,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
@@ -140,6 +144,11 @@ def function(
         numerics: what the rewrites may do to the numbers: ``"exact"``, ``"rounding"`` (what a
             pipeline without a word about it does), ``"reassociate"`` or ``"fast"``. It wins over
             what the pipeline's text says; None leaves that as it is.
+        autotune: whether to choose by measurement, at the first call of each signature and on its
+            own arguments, between forms that the cost model cannot tell apart: kernels, rules and
+            unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
+            The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
+            with side effects is not tuned.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:
@@ -153,10 +162,16 @@ def function(
     if fun is None:
         kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
         return functools.partial(
-            function, passes=passes, rules=kept, numerics=numerics, **jit_options
+            function,
+            passes=passes,
+            rules=kept,
+            numerics=numerics,
+            autotune=autotune,
+            **jit_options,
         )
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    return Specializer(fun, pipeline, jit_options).callable()
+    settings = Autotune() if autotune is True else autotune or None
+    return Specializer(fun, pipeline, jit_options, settings).callable()

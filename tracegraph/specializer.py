@@ -32,6 +32,8 @@ from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.runs import Call
 from tracegraph.trace import Trace
+from tracegraph.tuner import Autotune, Tuned, tune
+from tracegraph.tuning import Choice
 from tracegraph.verification import Verification
 from tracegraph.verify import level_of, verify_call
 
@@ -63,6 +65,7 @@ class Programs:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
+        self._tuned: weakref.WeakKeyDictionary[Any, Tuned] = weakref.WeakKeyDictionary()
         self._made: weakref.WeakKeyDictionary[Any, Program | None] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
 
@@ -73,15 +76,28 @@ class Programs:
                 self._made[traced.jaxpr] = self._make(traced)
             return self._made[traced.jaxpr]
 
+    def tuned(self, traced: Any) -> Tuned | None:
+        """What was chosen for a trace by measurement, if that was done."""
+        return self._tuned.get(traced.jaxpr)
+
+    def choose(self, traced: Any, tuned: Tuned) -> bool:
+        """From here on the program of a trace keeps to a choice; whether it was another before."""
+        with self._lock:
+            self._tuned[traced.jaxpr] = tuned
+            return self._made.pop(traced.jaxpr, None) is not None and tuned.choice != Choice()
+
     def clear(self) -> None:
         """Forgets all."""
         with self._lock:
             self._made.clear()
+            self._tuned.clear()
 
     def _make(self, traced: Any) -> Program | None:
         try:
             jaxpr = jax_compat.low_jaxpr(traced)
-            return None if jaxpr is None else Program(traced, jaxpr, self.pipeline)
+            tuned = self._tuned.get(traced.jaxpr)
+            pipeline = self.pipeline if tuned is None else tuned.choice.applied(self.pipeline)
+            return None if jaxpr is None else Program(traced, jaxpr, pipeline)
         except OptimizationWarning:  # somebody has made warnings errors
             raise
         except Exception as error:  # an optimisation must never break the user's call
@@ -101,11 +117,19 @@ class Specializer(Generic[P, R]):
         fun: the user's function.
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
+        autotune: how to choose by measurement at the first call of a signature; None not to.
     """
 
-    def __init__(self, fun: Callable[P, R], pipeline: Pipeline, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        fun: Callable[P, R],
+        pipeline: Pipeline,
+        options: dict[str, Any],
+        autotune: Autotune | None = None,
+    ) -> None:
         self.fun = fun
         self.options = options
+        self.autotune = autotune
         self.plain: Any = jax.jit(fun, **options)
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
@@ -117,7 +141,7 @@ class Specializer(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
-        return Specializer, (self.fun, self._programs.pipeline, self.options)
+        return Specializer, (self.fun, self._programs.pipeline, self.options, self.autotune)
 
     def callable(self) -> Any:
         """The object the user holds."""
@@ -188,8 +212,26 @@ class Specializer(Generic[P, R]):
             # Traced out here, an error of the user's function or of an option is jit's own, with
             # the user's line; the body finds the trace in jit's cache. With effects every call is
             # a miss, and the trace is long there.
-            self._captured(args, kwargs)
+            traced = self._captured(args, kwargs)
+            if self.autotune is not None and not self._effects:
+                self._tune(traced, args, kwargs, self.autotune)
         return compile(*args, **kwargs)
+
+    def _tune(self, traced: Any, args: Any, kwargs: Any, settings: Autotune) -> None:
+        """Chooses by measurement, once for each signature; if it fails, the tables choose."""
+        if self._programs.tuned(traced) is not None or jax_compat.low_jaxpr(traced) is None:
+            return
+        leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
+        flat = [*jax_compat.traced_consts(traced), *leaves]
+        try:
+            tuned = tune(traced, self._programs.pipeline, flat, settings)
+        except OptimizationWarning:  # somebody has made warnings errors
+            raise
+        except Exception as error:  # an optimisation must never break the user's call
+            warn_failed(f"tuning {traced.fun_name}", error)
+            tuned = Tuned(Choice())
+        if self._programs.choose(traced, tuned):
+            jax_compat.method(self._full, "clear_cache")()  # it was traced before it was tuned
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """See ``Function.graph``."""
@@ -221,7 +263,12 @@ class Specializer(Generic[P, R]):
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """See ``Function.explain``."""
-        return explain_program(self.trace(*args, **kwargs).program, self._programs.pipeline)
+        traced = self._captured(args, kwargs)
+        tuned, pipeline = self._programs.tuned(traced), self._programs.pipeline
+        program = self.trace(*args, **kwargs).program
+        if tuned is None:
+            return explain_program(program, pipeline)
+        return explain_program(program, tuned.choice.applied(pipeline), str(tuned))
 
     def clear_cache(self, user: Any) -> None:
         """See ``Function.clear_cache``."""

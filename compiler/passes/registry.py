@@ -19,6 +19,7 @@ from compiler.passes.fuse import Fuse
 from compiler.passes.inline import InlineCalls
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.unroll import Unroll
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _KINDS: Final = (bool, int, str)
@@ -93,6 +94,7 @@ def _own() -> Mapping[str, type[Pass]]:
         DeadCodeElimination,
         Rewrite,
         LowerPlatform,
+        Unroll,
         Fuse,
     )
     return {cls.name: cls for cls in known}

@@ -1,0 +1,200 @@
+"""``autotune``: the choice is measured, kept on disk, bounded in time, and never breaks a call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tracegraph as tg
+from compiler.ir import walk
+from tracegraph import tuner
+from tracegraph.tuning import Choice, Store
+
+X = jnp.linspace(-1.0, 1.0, 128 * 4).reshape(128, 4)
+
+
+def looped(x):
+    total = jnp.cumsum(x, axis=0)
+    return total, jax.lax.scan(lambda c, row: (c * 0.5 + row, None), x[0], x)[0]
+
+
+def check(found, expected):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), found, expected
+    )
+
+
+@pytest.fixture
+def prefer(monkeypatch):
+    """Makes measurement say that forms with certain texts are twice as fast, and others slower."""
+
+    def install(*wanted):
+        monkeypatch.setattr(tuner._Search, "_compiled", lambda _, program: program)
+        monkeypatch.setattr(
+            tuner,
+            "_ratio",
+            lambda best, other, _: 2.0 if any(w in str(other._pipeline) for w in wanted) else 0.5,
+        )
+
+    return install
+
+
+def tuned(tmp_path, **options):
+    return tg.Autotune(folder=tmp_path, progress=False, **options)
+
+
+def unroll_of(step):
+    return {op.attributes["unroll"] for op in walk(step.graph(X)) if op.name == "scan"}
+
+
+def test_the_faster_form_is_used(tmp_path, prefer):
+    prefer("unroll{factor=4}")
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    check(step(X), jax.jit(looped)(X))
+    assert 4 in unroll_of(step)
+    assert "scans unrolled by 4" in str(step.explain(X))
+
+
+def test_a_kernel_that_does_not_pay_here_is_left_out(tmp_path, prefer):
+    prefer("lower-platform{skip=cumsum-by-rows}")
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    step(X)
+    assert "platform_index" not in [op.name for op in walk(step.graph(X))]
+    assert "without cumsum-by-rows" in str(step.explain(X))
+
+
+def test_several_departures_are_joined(tmp_path, prefer):
+    prefer("skip=cumsum-by-rows},", "unroll{factor=2}")
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    step(X)
+    assert "without cumsum-by-rows, scans unrolled by" in str(step.explain(X))
+
+
+def test_the_choice_is_kept_for_other_processes(tmp_path, prefer, monkeypatch):
+    prefer("unroll{factor=8}")
+    tg.function(looped, autotune=tuned(tmp_path))(X)
+    (file,) = tmp_path.glob("*.json")
+    assert json.loads(file.read_text())["unroll"] == 8
+
+    def never(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(tuner, "_ratio", never)
+    again = tg.function(looped, autotune=tuned(tmp_path))
+    again(X)
+    assert "as measured before" in str(again.explain(X))
+    assert 8 in unroll_of(again)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"key": "another", "skipped": [], "unroll": 8}',
+        '{"skipped": 3, "unroll": 0}',
+    ],
+)
+def test_damaged_or_foreign_entries_count_as_missing(tmp_path, prefer, text):
+    prefer("nothing")
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    step(X)
+    (file,) = tmp_path.glob("*.json")
+    file.write_text(text)
+    again = tg.function(looped, autotune=tuned(tmp_path))
+    again(X)
+    assert 8 not in unroll_of(again)
+    assert json.loads(file.read_text())["unroll"] == 1  # written anew
+
+
+def test_a_kept_rule_that_no_longer_exists_is_no_error(tmp_path, prefer):
+    prefer("nothing")
+    tg.function(looped, autotune=tuned(tmp_path))(X)
+    (file,) = tmp_path.glob("*.json")
+    Store(tmp_path).keep(file.stem, Choice(("a-rule-of-yore",)))
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    check(step(X), jax.jit(looped)(X))
+
+
+def test_no_time_means_no_alternatives(tmp_path):
+    step = tg.function(looped, autotune=tuned(tmp_path, seconds=0))
+    check(step(X), jax.jit(looped)(X))
+    assert "0 alternatives timed" in str(step.explain(X))
+
+
+def test_real_measurement(tmp_path):
+    step = tg.function(looped, autotune=tuned(tmp_path, seconds=5))
+    check(step(X), jax.jit(looped)(X))
+    assert "alternatives timed" in str(step.explain(X))
+
+
+def test_donated_arguments_are_given_away_once(tmp_path):
+    step = tg.function(looped, autotune=tuned(tmp_path, seconds=1), donate_argnums=0)
+    given = jnp.copy(X)
+    check(step(given), jax.jit(looped)(X))
+    assert given.is_deleted()
+
+
+def test_side_effects_happen_once(tmp_path):
+    seen: list[float] = []
+
+    def told(x):
+        jax.debug.callback(lambda v: seen.append(float(v)), x.sum(), ordered=True)
+        return x * 2
+
+    tg.function(told, autotune=tuned(tmp_path))(X)
+    jax.effects_barrier()
+    assert len(seen) == 1
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_function_looked_at_before_its_first_call_is_tuned(tmp_path, prefer):
+    prefer("unroll{factor=4}")
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    assert 4 not in unroll_of(step)
+    step.trace(X).lower()
+    step(X)
+    assert 4 in unroll_of(step)
+
+
+def test_tuning_that_fails_is_a_warning(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no clock")
+
+    monkeypatch.setattr(tuner, "_ratio", fails)
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    with pytest.warns(tg.OptimizationWarning, match="tuning looped failed .* no clock"):
+        result = step(X)
+    check(result, jax.jit(looped)(X))
+
+
+def test_under_a_transformation_nothing_is_timed(tmp_path):
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    jax.grad(lambda x: step(x)[1].sum())(X)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_settings_are_checked():
+    with pytest.raises(tg.TracegraphError, match="cannot be tuned in that time"):
+        tg.Autotune(seconds=-1)
+
+
+def test_the_folder_may_be_unwritable(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    step = tg.function(looped, autotune=tuned(Path(blocked), seconds=0))
+    check(step(X), jax.jit(looped)(X))
+
+
+def test_it_survives_pickling(tmp_path):
+    cloudpickle = pytest.importorskip("cloudpickle")  # jit's callables are not for pickle itself
+    step = tg.function(lambda x: x * 2, autotune=tuned(tmp_path, seconds=0))
+    again = cloudpickle.loads(cloudpickle.dumps(step))
+    np.testing.assert_array_equal(again(X), step(X))
+    assert "tuned" in str(again.explain(X))

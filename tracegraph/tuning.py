@@ -1,0 +1,177 @@
+"""What tuning may choose between, the choice made, and where it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, cast
+
+import jax
+
+from compiler.ir.graph import Graph
+from compiler.ir.printer import print_graph
+from compiler.ir.walk import walk
+from compiler.lowering.kernels import KERNELS
+from compiler.passes.base import Pass
+from compiler.passes.lower_platform import LowerPlatform
+from compiler.passes.pipeline import Pipeline, Repeat
+from compiler.passes.rewrite import Rewrite
+from compiler.passes.unroll import Unroll
+from compiler.rewrite.log import Firing
+from compiler.rules import all_rules
+from compiler.rules.registered import registered
+from tracegraph import config
+
+FACTORS: Final = (2, 4, 8)
+"""The unroll factors that are tried."""
+
+_VERSIONS: Final = ("jax", "jaxlib", "tracegraph")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a pipeline departs from what its table and cost model say.
+
+    Attributes:
+        skipped: rules and kernels that are left out, by name.
+        unroll: how many steps of a scan run at once.
+    """
+
+    skipped: tuple[str, ...] = ()
+    unroll: int = 1
+
+    def applied(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline that keeps to the choice."""
+        changed = _skipping(pipeline, self.skipped)
+        if self.unroll == 1:
+            return changed
+        steps = changed.steps
+        kernels = [i for i, step in enumerate(steps) if isinstance(step, LowerPlatform)]
+        place = kernels[0] if kernels else len(changed.split()[0].steps)
+        return Pipeline((*steps[:place], Unroll(self.unroll), *steps[place:]))
+
+    def __str__(self) -> str:
+        parts = [f"without {name}" for name in self.skipped]
+        parts += [f"scans unrolled by {self.unroll}"] if self.unroll > 1 else []
+        return ", ".join(parts) or "as the tables and the cost model say"
+
+
+def alternatives(graph: Graph, firings: list[Firing]) -> Iterator[Choice]:
+    """Single departures worth timing: each kernel and rule that fired left out, and unroll factors.
+
+    Kernels come first, and of the rules those that change what is handed to the library.
+    """
+    fired = list(dict.fromkeys(firing.rule for firing in firings))
+    for name in sorted(fired, key=lambda name: name not in KERNELS):
+        yield Choice((name,))
+    for factor in FACTORS:
+        if any(Unroll(factor).applies_to(op) for op in walk(graph)):
+            yield Choice(unroll=factor)
+
+
+def joined(choice: Choice, other: Choice) -> Choice:
+    """Both departures at once; the other's unroll factor wins."""
+    skipped = tuple(dict.fromkeys((*choice.skipped, *other.skipped)))
+    return Choice(skipped, other.unroll if other.unroll > 1 else choice.unroll)
+
+
+def _skipping(pipeline: Pipeline, names: tuple[str, ...]) -> Pipeline:
+    return Pipeline(tuple(_step(step, names) for step in pipeline.steps))
+
+
+def _step(step: Pass | Repeat, names: tuple[str, ...]) -> Pass | Repeat:
+    if isinstance(step, Repeat):
+        return replace(step, body=_skipping(step.body, names))
+    if isinstance(step, LowerPlatform):
+        return replace(step, skip=_joined(step.skip, [n for n in names if n in KERNELS]))
+    if isinstance(step, Rewrite):
+        extra = tuple(rule for rule in step.extra if rule.name not in names)
+        return replace(
+            step, skip=_joined(step.skip, [n for n in names if n in _rules()]), extra=extra
+        )
+    return step
+
+
+def _rules() -> frozenset[str]:
+    """The names of the rules that there are now: a choice from disk may name others."""
+    return frozenset([*all_rules(), *(rule.name for rule in registered())])
+
+
+def _joined(skip: str, names: list[str]) -> str:
+    return "+".join([*([skip] if skip else []), *names])
+
+
+class Store:
+    """Choices on disk: one small file each, whole or not there.
+
+    A file that is damaged, or of another program, counts as not there.
+
+    Args:
+        folder: where they are kept; None for the cache folder of the user.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or config.cache_directory() / "autotune"
+
+    def find(self, key: str) -> Choice | None:
+        """The choice made before under that key, if there is one."""
+        try:
+            data: Any = json.loads(self._file(key).read_text(encoding="utf-8"))
+            return _read(cast("Mapping[str, Any]", data), key)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def keep(self, key: str, choice: Choice) -> None:
+        """Writes a choice; a folder that cannot be written to is no error."""
+        data = json.dumps({"key": key, **asdict(choice)}, indent=1)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(suffix=".writing", dir=self._folder)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(data)
+            Path(scratch).replace(self._file(key))
+        except OSError:
+            return
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
+
+
+def _read(data: Mapping[str, Any], key: str) -> Choice | None:
+    skipped, unroll = data["skipped"], data["unroll"]
+    right = isinstance(skipped, list) and isinstance(unroll, int) and unroll >= 1
+    if data["key"] != key or not right:
+        return None
+    return Choice(tuple(map(str, cast("list[object]", skipped))), unroll)
+
+
+def key_of(graph: Graph, pipeline: Pipeline) -> str:
+    """Agrees for the same graph, pipeline, device and versions only."""
+    rules = [r.name for s in _rewrites(pipeline) for r in s.extra]
+    parts = [
+        print_graph(graph),
+        str(pipeline),
+        *rules,
+        jax.default_backend(),
+        jax.devices()[0].device_kind,
+        platform.machine(),
+        platform.processor(),
+        str(os.cpu_count()),
+        *(f"{name} {version(name)}" for name in _VERSIONS),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _rewrites(pipeline: Pipeline) -> Iterator[Rewrite]:
+    for step in pipeline.steps:
+        if isinstance(step, Repeat):
+            yield from _rewrites(step.body)
+        elif isinstance(step, Rewrite):
+            yield step
