@@ -1,5 +1,8 @@
 """What tuning may choose between, the choice made, and where it is kept."""
 
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import hashlib
@@ -155,12 +158,13 @@ def _read(data: Mapping[str, Any], key: str) -> Choice | None:
 def key_of(graph: Graph, pipeline: Pipeline) -> str:
     """Agrees for the same graph, pipeline, device and versions only."""
     rules = [r.name for s in _rewrites(pipeline) for r in s.extra]
+    device: Any = jax.devices()[0]
     parts = [
         print_graph(graph),
         str(pipeline),
         *rules,
         jax.default_backend(),
-        jax.devices()[0].device_kind,
+        str(device.device_kind),
         platform.machine(),
         platform.processor(),
         str(os.cpu_count()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation
 from compiler.ir.walk import count_ops, walk
 from compiler.ops.parameters import integer
@@ -51,20 +50,11 @@ class Unroll(Pass):
         }
 
     Attributes:
-        factor: how many steps; 1 for none.
+        factor: how many steps; at most 1 for none.
     """
 
     name: ClassVar[str] = "unroll"
     factor: int = 2
-
-    def __post_init__(self) -> None:
-        if self.factor < 1:
-            raise TracegraphError(
-                "a scan cannot be unrolled so",
-                expected="a factor of at least 1",
-                found=str(self.factor),
-                hint="write unroll{factor=2}, for example",
-            )
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place."""
@@ -74,7 +64,7 @@ class Unroll(Pass):
 
     def applies_to(self, op: Operation) -> bool:
         """Whether it is a scan that nobody has unrolled, long enough and with a small body."""
-        if op.name != "scan" or op.attributes.get("unroll", 1) != 1 or self.factor == 1:
+        if op.name != "scan" or op.attributes.get("unroll", 1) != 1 or self.factor <= 1:
             return False
         is_long = integer(op, "length") >= 2 * self.factor
         return is_long and self.factor * count_ops(op.regions[0]) <= MAX_OPS

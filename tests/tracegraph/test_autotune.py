@@ -190,11 +190,3 @@ def test_the_folder_may_be_unwritable(tmp_path):
     blocked.write_text("")
     step = tg.function(looped, autotune=tuned(Path(blocked), seconds=0))
     check(step(X), jax.jit(looped)(X))
-
-
-def test_it_survives_pickling(tmp_path):
-    cloudpickle = pytest.importorskip("cloudpickle")  # jit's callables are not for pickle itself
-    step = tg.function(lambda x: x * 2, autotune=tuned(tmp_path, seconds=0))
-    again = cloudpickle.loads(cloudpickle.dumps(step))
-    np.testing.assert_array_equal(again(X), step(X))
-    assert "tuned" in str(again.explain(X))
