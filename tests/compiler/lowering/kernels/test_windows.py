@@ -1,0 +1,100 @@
+"""The kernels of windows against XLA, bit for bit: strides, padding, layouts, ties and nan."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from compiler.lowering.kernels import KERNELS
+from compiler.lowering.rule_cases import apply, function_of, graph_of
+
+SHAPE = (2, 7, 6, 3)
+ONES = (1, 1, 1, 1)
+POOLS = {
+    "channels in front": {"window_dimensions": (1, 1, 3, 2), "window_strides": (1, 1, 2, 2)},
+    "one dimension": {"window_dimensions": (1, 4, 1, 1)},
+    "whole": {"window_dimensions": SHAPE},
+    "padding": {"window_dimensions": (1, 2, 3, 1), "padding": ((0, 0), (1, 2), (2, 0), (0, 0))},
+    "only padding": {
+        "window_dimensions": (1, 2, 2, 1),
+        "padding": ((0, 0), (3, 3), (2, 2), (0, 0)),
+    },
+    "cut": {"window_dimensions": (1, 2, 2, 1), "padding": ((0, 0), (-1, -2), (0, -1), (0, 0))},
+    "dilation": {"window_dimensions": (1, 2, 3, 1), "window_dilation": (1, 3, 2, 1)},
+    "base": {"window_dimensions": (1, 3, 2, 1), "base_dilation": (1, 2, 3, 1)},
+    "strides": {"window_dimensions": (2, 3, 2, 2), "window_strides": (1, 2, 3, 1)},
+    "too large": {"window_dimensions": (1, 9, 1, 1)},
+}
+GRADIENTS = ("channels in front", "one dimension", "padding", "only padding", "strides")
+COMBINE = {"max": (lax.max, -np.inf), "min": (lax.min, np.inf), "sum": (lax.add, 0.0)}
+
+
+def numbers(seed, shape=SHAPE):
+    """Numbers with many ties, some nan, infinite or -0.0."""
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.normal(size=shape) * 1.5).astype(np.float32)
+    edges = np.array([np.nan, np.inf, -np.inf, -0.0], np.float32)
+    return np.where(rng.random(shape) < 0.3, edges[rng.integers(0, 4, shape)], x)
+
+
+def pool(x, kind, setting):
+    combine, start = COMBINE[kind]
+    defaults = {"window_strides": ONES, "padding": ((0, 0),) * 4}
+    return lax.reduce_window(x, np.float32(start), combine, **{**defaults, **setting})
+
+
+def both(name, function, *arguments):
+    """What plain jit gives, and what the kernel gives where it is forced."""
+    outcome = apply(KERNELS[name].rule(always=True), graph_of(function, arguments))
+    assert outcome.log.firings
+    (found,) = jax.jit(function_of(outcome.graph))(*arguments)
+    return np.asarray(jax.jit(function)(*arguments)), np.asarray(found)
+
+
+def assert_same_bits(expected, found):
+    assert expected.dtype == found.dtype
+    np.testing.assert_array_equal(expected, found)
+    is_number = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(expected)[is_number], np.signbit(found)[is_number])
+
+
+@pytest.mark.parametrize("setting", POOLS.values(), ids=POOLS)
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_extremes(setting, kind):
+    expected, found = both("extreme-of-slices", lambda x: pool(x, kind, setting), numbers(0))
+    assert_same_bits(expected, found)
+
+
+@pytest.mark.parametrize("setting", POOLS.values(), ids=POOLS)
+def test_sums(setting):
+    whole = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+    expected, found = both("sum-of-slices", lambda x: pool(x, "sum", setting), whole)
+    assert_same_bits(expected, found)
+
+
+@pytest.mark.parametrize("setting", GRADIENTS)
+@pytest.mark.parametrize("kind", ["max", "min"])
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_of_extremes(setting, kind, seed):
+    x = numbers(seed)
+    sent = numbers(seed + 10, jax.eval_shape(lambda x: pool(x, kind, POOLS[setting]), x).shape)
+
+    def gradient(x, sent):
+        return jax.vjp(lambda x: pool(x, kind, POOLS[setting]), x)[1](sent)[0]
+
+    assert_same_bits(*both("extreme-gradient-of-slices", gradient, x, sent))
+
+
+def test_a_window_sends_to_the_first_of_equal_elements():
+    x = jnp.zeros((1, 4, 4, 1))
+
+    def gradient(x):
+        return jax.grad(lambda x: pool(x, "max", POOLS["padding"] | {"padding": "VALID"}).sum())(x)
+
+    expected, found = both("extreme-gradient-of-slices", gradient, x)
+    assert_same_bits(expected, found)
+    assert found[0, :3, :2, 0].tolist() == np.ones((3, 2)).tolist()
+    assert found.sum() == 6
