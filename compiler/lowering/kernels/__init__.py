@@ -9,11 +9,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from compiler.lowering.kernels import cumulative, dot_shapes, narrow
+from compiler.lowering.kernels import (
+    cumulative,
+    dot_shapes,
+    narrow,
+    window_gradients,
+    windows,
+)
 from compiler.lowering.kernels.kernel import Kernel
 from compiler.passes.lower_platform import offer
 
-_TABLES: Final = (cumulative, dot_shapes, narrow)
+_TABLES: Final = (
+    cumulative,
+    dot_shapes,
+    narrow,
+    window_gradients,
+    windows,
+)
 
 GROUPS: Final[Mapping[str, tuple[Kernel, ...]]] = MappingProxyType(
     {module.__name__.rpartition(".")[2]: module.KERNELS for module in _TABLES}
