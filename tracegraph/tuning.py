@@ -2,6 +2,7 @@
 
 # JAX annotates its functions in part only.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
