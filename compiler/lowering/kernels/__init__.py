@@ -12,6 +12,7 @@ from typing import Final
 from compiler.lowering.kernels import (
     cumulative,
     dot_shapes,
+    extremes,
     narrow,
     window_gradients,
     windows,
@@ -22,6 +23,7 @@ from compiler.passes.lower_platform import offer
 _TABLES: Final = (
     cumulative,
     dot_shapes,
+    extremes,
     narrow,
     window_gradients,
     windows,
