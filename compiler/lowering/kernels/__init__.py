@@ -10,6 +10,9 @@ from types import MappingProxyType
 from typing import Final
 
 from compiler.lowering.kernels import (
+    convolution_gradients,
+    convolution_shapes,
+    convolutions,
     cumulative,
     dot_shapes,
     extremes,
@@ -21,6 +24,9 @@ from compiler.lowering.kernels.kernel import Kernel
 from compiler.passes.lower_platform import offer
 
 _TABLES: Final = (
+    convolution_shapes,
+    convolution_gradients,
+    convolutions,
     cumulative,
     dot_shapes,
     extremes,

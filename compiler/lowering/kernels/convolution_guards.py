@@ -1,0 +1,78 @@
+"""What has to hold for a kernel of a convolution, and whether it is worth it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compiler.lowering.kernels.convolution_terms import convolution_of
+from compiler.lowering.kernels.kernel import product
+from compiler.rewrite.match import Match
+from compiler.rewrite.rule import Guard
+
+
+def is_not_empty(m: Match) -> str | None:
+    """Whether there is something to add up."""
+    c = convolution_of(m.root)
+    counts = (c.batch, c.features, c.out_features, *c.sizes, *c.window, *c.out)
+    return None if all(counts) else "there is nothing to add up"
+
+
+def is_in_groups(m: Match) -> str | None:
+    """Whether the features are in groups."""
+    c = convolution_of(m.root)
+    return None if c.groups > 1 and c.batch_groups == 1 else "the features are not in groups"
+
+
+def is_in_one_group(m: Match) -> str | None:
+    """Whether every feature goes into every result."""
+    c = convolution_of(m.root)
+    return None if c.groups == c.batch_groups == 1 else "there are groups"
+
+
+def fits_in(m: Match) -> str | None:
+    """Whether XLA leaves image and window as they are, and multiplies zeros of the padding."""
+    c = convolution_of(m.root)
+    fits = product(c.window) <= product(c.sizes)
+    return None if fits else "the window is larger than the image"
+
+
+def is_larger(m: Match) -> str | None:
+    """Whether XLA exchanges image and window, and leaves the padding out.
+
+    An image of one element would make a window of one, which is nothing to be turned round.
+    """
+    c = convolution_of(m.root)
+    if product(c.sizes) == 1:
+        return "the image is one element"
+    return None if product(c.window) > product(c.sizes) else "the window fits into the image"
+
+
+def has_depth(m: Match) -> str | None:
+    """Whether there are three spatial dimensions."""
+    return None if convolution_of(m.root).rank == 3 else "there are not three dimensions"
+
+
+def work(least: int) -> Guard:
+    """Whether there are so many multiplications at least."""
+
+    def is_much_work(m: Match) -> str | None:
+        found = convolution_of(m.root).multiplications
+        return None if found >= least else f"there are {found} multiplications only"
+
+    return is_much_work
+
+
+def both(*guards: Guard) -> Guard:
+    """The first reason that any of them gives."""
+    return lambda m: next((reason for guard in guards if (reason := guard(m))), None)
+
+
+def meets_no_zeros(m: Match) -> str | None:
+    """Whether XLA leaves the padding out, or there is none that it would multiply."""
+    c = convolution_of(m.root)
+    if is_larger(m) is None:
+        return None
+    taps = np.ndindex(*c.out)
+    rows = (zip(c.spans(tap, of_window=True), c.window, strict=True) for tap in taps)
+    is_full = all(span is not None and span.count == n for row in rows for span, n in row)
+    return None if is_full else "the padding is multiplied"

@@ -1,0 +1,128 @@
+"""Convolutions in many configurations: the kernels give what XLA gives, at infinities too."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from compiler.lowering.inputs import edge_values, moved
+from compiler.lowering.kernels import GROUPS, KERNELS
+from compiler.lowering.kernels.convolution_terms import LAYOUTS
+from compiler.lowering.rule_cases import PREPARE, apply, function_of, graph_of
+from compiler.passes.manager import PassManager
+
+TABLES = ("convolutions", "convolution_shapes", "convolution_gradients")
+NAMES = [kernel.name for table in TABLES for kernel in GROUPS[table]]
+CHANNELS_FIRST = {2: ("NCHW", "OIHW", "NCHW"), 3: ("NCDHW", "OIDHW", "NCDHW")}
+
+
+def case(image, window, groups=1, stride=1, padding="SAME", holes=1, dilation=1, first=False):
+    rank = len(image) - 2
+    if first:
+        image = (image[0], image[-1], *image[1:-1])
+        window = (window[-1], window[-2], *window[:-2])
+
+    def convolve(x, w):
+        return jax.lax.conv_general_dilated(
+            x,
+            w,
+            (stride,) * rank,
+            padding if isinstance(padding, str) else (padding,) * rank,
+            lhs_dilation=(holes,) * rank,
+            rhs_dilation=(dilation,) * rank,
+            feature_group_count=groups,
+            dimension_numbers=(CHANNELS_FIRST if first else LAYOUTS)[rank],
+        )
+
+    return convolve, image, window
+
+
+CASES = {
+    "depthwise": case((2, 6, 5, 3), (3, 3, 1, 3), 3),
+    "depthwise, valid": case((2, 6, 5, 3), (3, 3, 1, 3), 3, padding="VALID"),
+    "depthwise, strides": case((2, 7, 6, 3), (3, 2, 1, 3), 3, stride=2),
+    "depthwise, strides with a rest": case((2, 8, 6, 3), (3, 3, 1, 3), 3, stride=3),
+    "depthwise, dilation": case((2, 7, 6, 3), (3, 2, 1, 3), 3, dilation=2),
+    "depthwise, strides and dilation": case((2, 9, 8, 3), (3, 2, 1, 3), 3, 2, dilation=2),
+    "depthwise, holes": case((2, 4, 3, 3), (3, 3, 1, 3), 3, padding=(1, 2), holes=2),
+    "depthwise, cropped": case((2, 6, 6, 3), (3, 3, 1, 3), 3, padding=(-1, 0)),
+    "depthwise, two each": case((2, 5, 6, 3), (3, 3, 1, 6), 3),
+    "depthwise, two each, strides": case((2, 5, 6, 3), (3, 3, 1, 6), 3, stride=2),
+    "depthwise, three of two": case((1, 5, 6, 2), (2, 3, 1, 6), 2),
+    "depthwise, channels first": case((2, 5, 6, 3), (3, 3, 1, 3), 3, first=True),
+    "depthwise, large window": case((2, 2, 2, 3), (3, 3, 1, 3), 3),
+    "depthwise, causal": case((2, 9, 4), (4, 1, 4), 4, padding=(3, 0)),
+    "depthwise, three dimensions": case((2, 4, 4, 4, 2), (3, 3, 3, 1, 2), 2),
+    "groups": case((2, 5, 6, 4), (3, 3, 2, 6), 2),
+    "groups, strides": case((2, 5, 6, 6), (3, 3, 2, 6), 3, stride=2),
+    "groups, channels first": case((2, 6, 6, 4), (3, 3, 2, 4), 2, first=True),
+    "groups, many": case((2, 5, 5, 20), (3, 3, 2, 10), 10),
+    "a row in groups": case((2, 7, 4), (3, 2, 4), 2),
+    "a row in groups of one": case((2, 7, 2), (3, 1, 4), 2),
+    "depth in groups": case((2, 4, 4, 4, 4), (3, 3, 3, 2, 4), 2),
+    "groups, one place": case((2, 5, 5, 4), (1, 1, 2, 6), 2),
+    "groups of ten": case((2, 5, 5, 20), (3, 3, 10, 20), 2),
+    "one place": case((2, 5, 5, 3), (1, 1, 3, 4)),
+    "one place, strides": case((2, 5, 6, 3), (1, 1, 3, 4), stride=2),
+    "small image": case((2, 2, 2, 3), (3, 3, 3, 4)),
+    "small image, strides": case((2, 3, 2, 3), (3, 3, 3, 4), stride=2),
+    "small image, all padding": case((2, 1, 1, 3), (3, 3, 3, 4), padding=(2, 2)),
+    "small image, dilation": case((2, 2, 2, 3), (3, 3, 3, 4), dilation=2),
+    "small image, holes": case((2, 2, 2, 3), (3, 3, 3, 4), padding=(2, 2), holes=2),
+    "small image, holes and strides": case((2, 2, 2, 3), (3, 3, 3, 4), 1, 2, (2, 2), 3),
+    "small image, channels first": case((2, 2, 2, 3), (3, 3, 3, 4), first=True),
+    "a row": case((2, 2, 3), (3, 3, 4)),
+    "transposed": case((2, 4, 4, 3), (4, 4, 3, 2), padding=(2, 2), holes=2),
+    "transposed, wide holes": case((2, 4, 4, 3), (2, 2, 3, 2), padding=(1, 1), holes=3),
+    "depth": case((2, 4, 4, 5, 2), (3, 3, 3, 2, 3)),
+    "depth, strides": case((2, 5, 5, 5, 2), (3, 3, 3, 2, 3), stride=2),
+    "depth, strides, even": case((2, 6, 6, 6, 2), (3, 3, 3, 2, 3), stride=2),
+    "depth, valid": case((2, 5, 5, 5, 2), (3, 2, 2, 2, 3), padding="VALID"),
+    "depth, dilation": case((2, 6, 6, 6, 2), (2, 2, 3, 2, 3), dilation=2),
+    "depth, holes": case((2, 3, 3, 3, 2), (2, 2, 2, 2, 3), padding=(1, 1), holes=2),
+    "depth, channels first": case((2, 4, 4, 4, 2), (3, 3, 3, 2, 3), first=True),
+    "depth, flat image": case((2, 6, 2, 2, 2), (2, 3, 3, 2, 3)),
+}
+
+
+def programs(convolve, image, window):
+    """The convolution and its two gradients, with the shapes of their arguments."""
+    x, w = jnp.ones(image), jnp.ones(window)
+    y = jax.eval_shape(convolve, x, w).shape
+    return {
+        "forward": (convolve, [image, window]),
+        "by image": (lambda w, y: jax.vjp(lambda x: convolve(x, w), x)[1](y)[0], [window, y]),
+        "by window": (lambda x, y: jax.vjp(lambda w: convolve(x, w), w)[1](y)[0], [image, y]),
+    }
+
+
+@pytest.mark.parametrize("way", ["forward", "by image", "by window"])
+@pytest.mark.parametrize("title", CASES)
+def test_every_kernel_gives_what_xla_gives(title, way):
+    function, shapes = programs(*CASES[title])[way]
+    rng = np.random.default_rng(0)
+    arguments = [jnp.asarray(rng.standard_normal(shape), np.float32) for shape in shapes]
+    graph = PassManager(PREPARE).run(graph_of(function, arguments)).graph
+    expected = jax.jit(function)
+    for name in NAMES:
+        outcome = apply(KERNELS[name].rule(always=True), graph)
+        if not outcome.log.firings:
+            continue
+        found = jax.jit(lambda *a, graph=outcome.graph: function_of(graph)(*a)[0])
+        np.testing.assert_allclose(
+            found(*arguments), expected(*arguments), rtol=1e-5, atol=1e-5, err_msg=name
+        )
+        for edged in infinities(arguments, rng):
+            is_nan = np.isnan(found(*edged)), np.isnan(expected(*edged))
+            np.testing.assert_array_equal(*is_nan, err_msg=name)
+
+
+def infinities(arguments, rng):
+    """The arguments with edge values, and with a single infinity in the one and the other."""
+    yield [moved(value, edge_values, rng) for value in arguments]
+    for place, value in enumerate(arguments):
+        for index in rng.integers(0, value.size, 6):
+            flat = value.reshape(-1).at[index].set(np.inf)
+            yield [*arguments[:place], flat.reshape(value.shape), *arguments[place + 1 :]]
