@@ -15,7 +15,15 @@ import jaxlib
 import rich
 from rich.table import Table
 
-from benchmarks import demo_step, dispatch, first_call, pipeline_cost, pipeline_scale, rewrites
+from benchmarks import (
+    demo_step,
+    dispatch,
+    first_call,
+    kernels,
+    pipeline_cost,
+    pipeline_scale,
+    rewrites,
+)
 from benchmarks.timing import Comparison
 
 SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
@@ -23,6 +31,7 @@ SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "first-call": first_call.run,
     "demo-step": demo_step.run,
     "rewrites": rewrites.run,
+    "kernels": kernels.run,
     "pipeline-cost": pipeline_cost.run,
     "pipeline-scale": pipeline_scale.run,
 }

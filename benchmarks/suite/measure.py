@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from benchmarks.suite.workload import Call, Workload
 ROUNDS: Final = 15
 SECONDS_PER_SAMPLE: Final = 0.02
 FIRST_CALLS: Final = 3
+_BEFORE: Final = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+"""The peak of the process when nothing has been compiled yet, in bytes."""
+
 LARGEST_DIFFERENCE: Final = 1e-4
 """Of any output, in relation to its largest element: what single precision leaves after a step."""
 
@@ -39,7 +43,8 @@ class Row:
         ours: seconds of a call of tracegraph.
         speedup: the median over the pairs of jit's time over tracegraph's.
         first_call: tracegraph's first call over jit's, in seconds.
-        memory: tracegraph's peak of arguments, results and temporaries over jit's.
+        memory: the process's peak with tracegraph's program over that with jit's: what it held
+            before the suite began, and the program's arguments, results and temporaries.
         difference: the largest difference of any output in relation to its largest element.
         floor: the least seconds that the machine's limits allow for jit's program.
         fired: the rules and kernels that fired, each once.
@@ -172,7 +177,8 @@ def _of_arrays(expected: Any, found: Any) -> float:
 def _peak(compiled: Any) -> float:
     found = compiled.memory_analysis()
     return (
-        found.argument_size_in_bytes
+        _BEFORE
+        + found.argument_size_in_bytes
         + found.output_size_in_bytes
         + found.temp_size_in_bytes
         - found.alias_size_in_bytes

@@ -18,8 +18,11 @@ from typing import Any, Final
 import jax.numpy as jnp
 from jax import lax
 
+from compiler.ir.graph import Operation, Value
 from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of, product
 from compiler.ops.parameters import integers
+from compiler.ops.reduction import REDUCTIONS
+from compiler.passes.fuse import LOOPED
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -34,6 +37,9 @@ MAX_REDUCED: Final = 8
 
 MAX_KEPT: Final = 3
 """At 4 elements one reduction for each is twice slower than the loop where they are computed."""
+
+MAX_READERS: Final = 64
+"""So many ops behind the reduction are looked at."""
 
 _COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "reduce_sum": lax.add,
@@ -76,7 +82,25 @@ def _beside_the_narrow_axis(m: Match) -> str | None:
 
 
 def _few_are_reduced(m: Match) -> str | None:
-    return _is_narrow(m, MAX_REDUCED)
+    return _is_narrow(m, MAX_REDUCED) or _feeds_another_reduction(m.root.result)
+
+
+def _feeds_another_reduction(value: Value) -> str | None:
+    """Whether a reduction along a longer axis computes it, element by element, in its own loop.
+
+    XLA makes one reduction of two in a row, and of slices a loop that does not vectorise.
+    """
+    pending, seen = list(value.readers), set[Operation]()
+    while pending and len(seen) < MAX_READERS:
+        op = pending.pop()
+        if op in seen:
+            continue
+        seen.add(op)
+        if op.name in REDUCTIONS and max(shape(op.operands[0])[-1:], default=0) > MAX_REDUCED:
+            return "what is left is reduced once more"
+        if op.name in LOOPED:
+            pending += [reader for result in op.results for reader in result.readers]
+    return None
 
 
 def _few_are_kept(m: Match) -> str | None:
