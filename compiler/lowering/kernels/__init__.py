@@ -17,6 +17,7 @@ from compiler.lowering.kernels import (
     dot_shapes,
     extremes,
     narrow,
+    ordering,
     window_gradients,
     windows,
 )
@@ -31,6 +32,7 @@ _TABLES: Final = (
     dot_shapes,
     extremes,
     narrow,
+    ordering,
     window_gradients,
     windows,
 )
