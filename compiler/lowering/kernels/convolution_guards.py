@@ -76,3 +76,13 @@ def meets_no_zeros(m: Match) -> str | None:
     rows = (zip(c.spans(tap, of_window=True), c.window, strict=True) for tap in taps)
     is_full = all(span is not None and span.count == n for row in rows for span, n in row)
     return None if is_full else "the padding is multiplied"
+
+
+def of_type(*names: str) -> Guard:
+    """Whether the result has one of these element types."""
+
+    def is_of_type(m: Match) -> str | None:
+        found = convolution_of(m.root).dtype.name
+        return None if found in names else f"the elements are {found}"
+
+    return is_of_type

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import gcd
-from typing import Any, Final
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,12 +25,6 @@ from compiler.lowering.convert import from_attribute
 from compiler.lowering.kernels.kernel import product
 from compiler.ops.parameters import field, integer, integer_table, integers, number_type
 from compiler.rewrite.expression import shape
-
-LAYOUTS: Final = {
-    1: ("NWC", "WIO", "NWC"),
-    2: ("NHWC", "HWIO", "NHWC"),
-    3: ("NDHWC", "DHWIO", "NDHWC"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,33 +241,3 @@ def already(c: Convolution, inner: Convolution) -> list[int]:
     """The dimensions along which an image is padded before an inner convolution reads it."""
     kept = inner.rank if any(map(any, inner.padding)) else 0
     return list(range(c.rank - kept))
-
-
-def plain(c: Convolution, x: Any, w: Any) -> Any:
-    """The convolution without groups or holes.
-
-    Without padding it would go to a part of XLA that is slow on large images. So a row is added
-    and taken away again.
-    """
-    space = "DHW"[: c.rank]
-    is_bare = not any(map(any, c.padding))
-    padding = ((0, c.strides[0]), *c.padding[1:]) if is_bare else c.padding
-    found = lax.conv_general_dilated(
-        x,
-        w,
-        c.strides,
-        padding,
-        rhs_dilation=c.dilation,
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-        **c.precision,
-    )
-    return found[:, : c.out[0]] if is_bare else found
-
-
-def convolve(x: Any, w: Any, stride: int = 1, padding: Any = "SAME", **others: Any) -> Any:
-    """A convolution with the features last, as the programs of the tables write it."""
-    rank = x.ndim - 2
-    layouts = others.pop("layouts", LAYOUTS[rank])
-    return lax.conv_general_dilated(
-        x, w, (stride,) * rank, padding, dimension_numbers=layouts, **others
-    )

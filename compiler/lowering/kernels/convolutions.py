@@ -17,20 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from compiler.lowering.kernels.convolution_forms import convolve, kernel_of, plain
 from compiler.lowering.kernels.convolution_guards import both, is_in_groups, is_not_empty, work
 from compiler.lowering.kernels.convolution_terms import (
     Convolution,
     already,
     convolution_of,
-    convolve,
     met,
-    plain,
 )
-from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.rewrite.match import Match
-from compiler.rewrite.numerics import Numerics
-from compiler.rewrite.pattern import FLOAT, op, var
-from compiler.rewrite.rule import Example, example
+from compiler.rewrite.rule import example
 
 MANY: Final = 4
 """A group of more features has work enough for a convolution of its own."""
@@ -133,19 +130,8 @@ _ORDINARY: Final = example(lambda x, w: convolve(x, w), "f32[2,4,4,2]", "f32[3,3
 _NCHW: Final[Any] = {"layouts": ("NCHW", "OIHW", "NCHW")}
 
 
-def _kernel(name: str, form: Any, *programs: Example, **others: Any) -> Kernel:
-    return Kernel(
-        name=name,
-        form=form,
-        pattern=op.conv_general_dilated(var("x", FLOAT), var("w", FLOAT)),
-        numerics=Numerics.ROUNDING,
-        examples=programs,
-        **others,
-    )
-
-
 KERNELS: Final = (
-    _kernel(
+    kernel_of(
         "grouped-convolution-by-taps",
         _by_taps,
         example(_grouped(3), "f32[n,6,5,3]", "f32[3,3,1,3]"),
@@ -166,7 +152,7 @@ KERNELS: Final = (
             Evidence(example(_grouped(32), "f32[8,32,32,128]", "f32[3,3,4,128]"), 6.0),
         ),
     ),
-    _kernel(
+    kernel_of(
         "grouped-convolution-by-groups",
         _by_groups,
         example(_grouped(2), "f32[n,5,4,4]", "f32[3,3,2,6]"),

@@ -9,11 +9,11 @@ import pytest
 
 from compiler.lowering.inputs import edge_values, moved
 from compiler.lowering.kernels import GROUPS, KERNELS
-from compiler.lowering.kernels.convolution_terms import LAYOUTS
+from compiler.lowering.kernels.convolution_forms import LAYOUTS
 from compiler.lowering.rule_cases import PREPARE, apply, function_of, graph_of
 from compiler.passes.manager import PassManager
 
-TABLES = ("convolutions", "convolution_shapes", "convolution_gradients")
+TABLES = ("convolutions", "convolution_shapes", "convolution_gradients", "grouped_gradients")
 NAMES = [kernel.name for table in TABLES for kernel in GROUPS[table]]
 CHANNELS_FIRST = {2: ("NCHW", "OIHW", "NCHW"), 3: ("NCDHW", "OIDHW", "NCDHW")}
 
