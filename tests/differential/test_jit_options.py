@@ -260,4 +260,9 @@ def test_every_keyword_of_jit_is_covered() -> None:
 
 def test_the_keywords_of_its_own() -> None:
     kinds = inspect.signature(tg.function).parameters.values()
-    assert [p.name for p in kinds if p.kind is p.KEYWORD_ONLY] == ["passes", "rules", "numerics"]
+    assert [p.name for p in kinds if p.kind is p.KEYWORD_ONLY] == [
+        "passes",
+        "rules",
+        "numerics",
+        "autotune",
+    ]

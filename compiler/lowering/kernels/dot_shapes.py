@@ -65,10 +65,7 @@ def _swapped(m: Match) -> Callable[..., Any]:
     first, last = len(batch), len(batch) + free[1]
     order = (*range(first), *range(last, last + free[0]), *range(first, last))
 
-    def swapped(x: Any, y: Any = None) -> Any:
-        return multiply(x if y is None else y, x).transpose(order)  # one operand may be both
-
-    return swapped
+    return lambda x, y: multiply(y, x).transpose(order)
 
 
 def _reads_across(m: Match) -> str | None:
@@ -115,6 +112,7 @@ KERNELS: Final = (
         pays=_is_large,
         examples=(
             example(_gradient, "f32[a,b,c]", "f32[a,b,d]"),
+            example(lambda x: _gradient(x, x), "f32[a,b,c]"),
             example(
                 lambda x, y: jnp.einsum("absd,abshe->dhe", x, y), "f32[2,3,a,b]", "f32[2,3,a,c,d]"
             ),

@@ -61,9 +61,9 @@ class Kernel:
         name: in lower case with hyphens.
         law: what it computes, and how.
         pattern: the op, or the ops, that it stands in for.
-        form: gives the JAX function, which takes what ``inputs_of`` names: the root's operands
-            where the root is all that is matched, a repeated one once. It returns an array, or
-            a tuple of one for each result of the root.
+        form: gives the JAX function, which takes the root's operands where the root is all that is
+            matched, else what ``inputs_of`` names. It returns an array, or a tuple of one for each
+            result of the root.
         numerics: what it does to the numbers.
         guards: what has to hold for it to be right.
         pays: why it would not pay here, if it would not; asked after the guards.
@@ -148,8 +148,13 @@ class Kernel:
             results = original(*operands)
             return results[0] if single else tuple(results)
 
+        slots = [inputs.index(v) for v in m.root.operands] if len(m.ops) == 1 else None
+
+        def kernel(*operands: Any) -> Any:
+            return form(*(operands if slots is None else [operands[slot] for slot in slots]))
+
         def chosen(*operands: Any) -> Any:
-            kernels = dict.fromkeys(self.platforms, form)
+            kernels = dict.fromkeys(self.platforms, kernel)
             return lax.platform_dependent(*operands, **kernels, default=default)
 
         return host().trace(chosen, [value.type for value in inputs])
