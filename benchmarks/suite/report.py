@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
+from benchmarks.peers.results import Peers
 from benchmarks.suite.measure import Row
 
 NEVER_SLOWER: Final = 0.97
@@ -27,30 +28,55 @@ _HEAD: Final = (
 )
 
 
-def table(rows: Sequence[Row], title: str) -> Table:
-    """The rows for a terminal."""
+def table(rows: Sequence[Row], title: str, peers: Peers) -> Table:
+    """The rows for a terminal, the peers' medians beside ours."""
     found = Table(title=f"speed-up over jax.jit, {title}")
     found.add_column("workload")
-    for name in _HEAD:
+    names = peers_of(rows, peers)
+    for name in (*_HEAD, *_peer_head(names)):
         found.add_column(name, justify="right")
     for row in rows:
-        found.add_row(row.name, *_cells(row))
+        found.add_row(row.name, *_cells(row), *_peer_cells(row, names, peers))
     return found
 
 
-def markdown(rows: Sequence[Row], title: str, limits: tuple[float, float]) -> str:
+def markdown(rows: Sequence[Row], title: str, limits: tuple[float, float], peers: Peers) -> str:
     """The rows as a page, with the verdicts below."""
     lines = [
-        f"Medians of interleaved pairs, {title}; the machine does {limits[0] / 1e9:.0f} GFLOP/s "
-        f"in a product of 2048 x 2048 matrices and {limits[1] / 1e9:.1f} GB/s in a triad.",
+        conditions(title, limits),
         "",
-        "| " + " | ".join(("workload", *_HEAD)) + " |",
-        "|---|" + "---:|" * (len(_HEAD) - 1) + "---|",
-        *("| " + " | ".join((row.name, *_cells(row))) + " |" for row in rows),
+        *markdown_table(rows, peers),
         "",
-        *(f"- {line}" for line in verdicts(rows)),
+        *(f"- {line}" for line in (*verdicts(rows), *peer_verdicts(rows, peers))),
     ]
     return "\n".join(lines) + "\n"
+
+
+def conditions(title: str, limits: tuple[float, float]) -> str:
+    """What the figures were measured on."""
+    return (
+        f"Medians of interleaved pairs, {title}; the machine does {limits[0] / 1e9:.0f} GFLOP/s "
+        f"in a product of 2048 x 2048 matrices and {limits[1] / 1e9:.1f} GB/s in a triad."
+    )
+
+
+def markdown_table(rows: Sequence[Row], peers: Peers) -> list[str]:
+    """The lines of a table; a peer has a column where it has any of the rows."""
+    names = peers_of(rows, peers)
+    head = ("workload", *_HEAD, *_peer_head(names))
+    return [
+        "| " + " | ".join(head) + " |",
+        "|---|" + "---:|" * (len(_HEAD) - 1) + "---|" + "---:|" * len(names),
+        *(
+            "| " + " | ".join((row.name, *_cells(row), *_peer_cells(row, names, peers))) + " |"
+            for row in rows
+        ),
+    ]
+
+
+def peers_of(rows: Sequence[Row], peers: Peers) -> tuple[str, ...]:
+    """The peers that measured any of the rows, in the order of the file."""
+    return tuple(name for name in peers.settings if any(name in peers.of(r.name) for r in rows))
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
@@ -70,6 +96,17 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         lines.append(
             _verdict("whole programs, geometric mean", mean, CLEARLY_FASTER, at_least=True)
         )
+    return lines
+
+
+def peer_verdicts(rows: Sequence[Row], peers: Peers) -> list[str]:
+    """One line for each peer: on how many of its rows ours is faster, and where it is not."""
+    lines: list[str] = []
+    for name in peers_of(rows, peers):
+        ratios = {r.name: peers.of(r.name)[name] / r.ours for r in rows if name in peers.of(r.name)}
+        behind = [f"{row} ({ratio:.2f})" for row, ratio in ratios.items() if ratio <= 1]
+        line = f"ahead of {name} on {len(ratios) - len(behind)} of {len(ratios)}"
+        lines.append(line + (f"; not on {', '.join(behind)}" if behind else ""))
     return lines
 
 
@@ -94,3 +131,12 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.difference:.1e}",
         ", ".join(row.fired) or "-",
     )
+
+
+def _peer_head(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{name} ms" for name in names)
+
+
+def _peer_cells(row: Row, names: Iterable[str], peers: Peers) -> tuple[str, ...]:
+    found = peers.of(row.name)
+    return tuple(f"{found[name] * 1e3:.3g}" if name in found else "-" for name in names)
