@@ -17,7 +17,7 @@ from benchmarks.suite.measure import Row, measure
 from benchmarks.suite.networks import NETWORKS
 from benchmarks.suite.ops import OPS
 from benchmarks.suite.plain import PLAIN
-from benchmarks.suite.report import markdown, peer_verdicts, table, verdicts
+from benchmarks.suite.report import markdown, peer_table, peer_verdicts, peers_of, table, verdicts
 from benchmarks.suite.simulations import SIMULATIONS
 from benchmarks.suite.workload import Workload
 
@@ -45,7 +45,9 @@ def main(names: tuple[str, ...], level: str, keep: bool) -> None:
             row = rows[-1]
             print(f"{row.name}: {row.speedup:.2f}x, first call {row.first_call:.2f}", flush=True)
     peers = read()
-    rich.print(table(rows, machine(), peers))
+    rich.print(table(rows, machine()))
+    if peers_of(rows, peers):
+        rich.print(peer_table(rows, peers))
     flops, stream = machine_limits
     print(f"machine: {flops / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s")
     for line in (*verdicts(rows), *peer_verdicts(rows, peers)):

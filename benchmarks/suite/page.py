@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.peers.results import Peers
 from benchmarks.suite.measure import Row
-from benchmarks.suite.report import (
-    conditions,
-    markdown_table,
-    peer_verdicts,
-    peers_of,
-    verdicts,
-)
+from benchmarks.suite.report import conditions, markdown_peers, markdown_table, verdicts
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "speed.md"
 BEGIN: Final = "<!-- the results begin: scripts/build-speed-page writes them -->"
@@ -60,32 +53,17 @@ def read_suite(file: Path) -> dict[str, Any] | None:
 def _results(suite: dict[str, Any], peers: Peers) -> list[str]:
     rows = rows_of(suite)
     levels = " and ".join(f"`{level}`" for level in dict.fromkeys(row.level for row in rows))
-    return [
+    lines = [
         "## Results",
         "",
         f"{conditions(suite['machine'], tuple(suite['limits']))} Numerics level {levels}.",
         "",
-        *_peers(rows, peers),
-        *(f"- {line}" for line in (*verdicts(rows), *peer_verdicts(rows, peers))),
+        *(f"- {line}" for line in verdicts(rows)),
         "",
         "![Times as fast as plain jax.jit, by workload](speed.svg)",
-        "",
-        *(
-            line
-            for group in dict.fromkeys(r.group for r in rows)
-            for line in _group(group, rows, peers)
-        ),
     ]
-
-
-def _peers(rows: Sequence[Row], peers: Peers) -> list[str]:
-    names = peers_of(rows, peers)
-    if not names:
-        return []
-    found = "; ".join(f"{name}: {peers.settings[name]}" for name in names)
-    return [f"Peers: {found}.", ""]
-
-
-def _group(group: str, rows: Sequence[Row], peers: Peers) -> list[str]:
-    members = [row for row in rows if row.group == group]
-    return [f"### {_TITLES.get(group, group)}", "", *markdown_table(members, peers), ""]
+    for group in dict.fromkeys(row.group for row in rows):
+        members = [row for row in rows if row.group == group]
+        lines += ["", f"### {_TITLES.get(group, group)}", "", *markdown_table(members)]
+    beside = markdown_peers(rows, peers)
+    return [*lines, *(["", "### Beside the peers", *beside] if beside else []), ""]

@@ -28,26 +28,36 @@ _HEAD: Final = (
 )
 
 
-def table(rows: Sequence[Row], title: str, peers: Peers) -> Table:
-    """The rows for a terminal, the peers' medians beside ours."""
-    found = Table(title=f"speed-up over jax.jit, {title}")
-    found.add_column("workload")
-    names = peers_of(rows, peers)
-    for name in (*_HEAD, *_peer_head(names)):
+def table(rows: Sequence[Row], title: str) -> Table:
+    """The rows for a terminal."""
+    found = [(row.name, *_cells(row)) for row in rows]
+    return _terminal(f"speed-up over jax.jit, {title}", ("workload", *_HEAD), found)
+
+
+def peer_table(rows: Sequence[Row], peers: Peers) -> Table:
+    """The peers' medians beside ours for a terminal."""
+    return _terminal("beside the peers", _peer_head(rows, peers), _peer_rows(rows, peers))
+
+
+def _terminal(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    found = Table(title=title)
+    found.add_column(head[0])
+    for name in head[1:]:
         found.add_column(name, justify="right")
     for row in rows:
-        found.add_row(row.name, *_cells(row), *_peer_cells(row, names, peers))
+        found.add_row(*row)
     return found
 
 
 def markdown(rows: Sequence[Row], title: str, limits: tuple[float, float], peers: Peers) -> str:
-    """The rows as a page, with the verdicts below."""
+    """The rows as a page, with the verdicts below, and then the peers."""
     lines = [
         conditions(title, limits),
         "",
-        *markdown_table(rows, peers),
+        *markdown_table(rows),
         "",
-        *(f"- {line}" for line in (*verdicts(rows), *peer_verdicts(rows, peers))),
+        *(f"- {line}" for line in verdicts(rows)),
+        *markdown_peers(rows, peers),
     ]
     return "\n".join(lines) + "\n"
 
@@ -60,17 +70,29 @@ def conditions(title: str, limits: tuple[float, float]) -> str:
     )
 
 
-def markdown_table(rows: Sequence[Row], peers: Peers) -> list[str]:
-    """The lines of a table; a peer has a column where it has any of the rows."""
-    names = peers_of(rows, peers)
-    head = ("workload", *_HEAD, *_peer_head(names))
+def markdown_table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a table of the rows."""
     return [
-        "| " + " | ".join(head) + " |",
-        "|---|" + "---:|" * (len(_HEAD) - 1) + "---|" + "---:|" * len(names),
-        *(
-            "| " + " | ".join((row.name, *_cells(row), *_peer_cells(row, names, peers))) + " |"
-            for row in rows
-        ),
+        "| " + " | ".join(("workload", *_HEAD)) + " |",
+        "|---|" + "---:|" * (len(_HEAD) - 1) + "---|",
+        *("| " + " | ".join((row.name, *_cells(row))) + " |" for row in rows),
+    ]
+
+
+def markdown_peers(rows: Sequence[Row], peers: Peers) -> list[str]:
+    """The lines that show the peers' medians beside ours, and who is ahead; none without peers."""
+    names = peers_of(rows, peers)
+    if not names:
+        return []
+    return [
+        "",
+        f"Medians of {'; '.join(f'{name} ({peers.settings[name]})' for name in names)}.",
+        "",
+        "| " + " | ".join(_peer_head(rows, peers)) + " |",
+        "|---|" + "---:|" * (2 + len(names)),
+        *("| " + " | ".join(cells) + " |" for cells in _peer_rows(rows, peers)),
+        "",
+        *(f"- {line}" for line in peer_verdicts(rows, peers)),
     ]
 
 
@@ -133,10 +155,17 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _peer_head(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{name} ms" for name in names)
+def _peer_head(rows: Sequence[Row], peers: Peers) -> tuple[str, ...]:
+    return ("workload", *_HEAD[:2], *(f"{name} ms" for name in peers_of(rows, peers)))
 
 
-def _peer_cells(row: Row, names: Iterable[str], peers: Peers) -> tuple[str, ...]:
-    found = peers.of(row.name)
-    return tuple(f"{found[name] * 1e3:.3g}" if name in found else "-" for name in names)
+def _peer_rows(rows: Sequence[Row], peers: Peers) -> list[tuple[str, ...]]:
+    """The rows that a peer has, our medians and theirs; a dash where one has none."""
+    names = peers_of(rows, peers)
+    found: list[tuple[str, ...]] = []
+    for row in rows:
+        seconds = peers.of(row.name)
+        if seconds:
+            theirs = (f"{seconds[name] * 1e3:.3g}" if name in seconds else "-" for name in names)
+            found.append((row.name, *_cells(row)[:2], *theirs))
+    return found

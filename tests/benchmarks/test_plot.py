@@ -64,6 +64,7 @@ def test_the_kept_picture_shows_the_kept_results():
     if kept is None:
         assert not PICTURE.exists()
         return
+    assert PICTURE.exists(), "run `make speed`"
     text = PICTURE.read_text(encoding="utf-8")
     ET.fromstring(text)
     assert digest(bars(kept["rows"], read())) in text, "run `make speed`"
@@ -87,7 +88,7 @@ def test_the_page_has_a_table_for_each_group_and_the_verdicts():
     assert "what was there before" not in page
     assert page.index("### Whole programs") < page.index("| MLP, forward | 4 | 2 | 2.00 |")
     assert "- ahead of Quick on 1 of 2" in page
-    assert "Peers: Quick: quick 1.0, 2 threads; Forward only: " in page
+    assert "### Beside the peers\n\nMedians of Quick (quick 1.0, 2 threads); Forward" in page
 
 
 def test_a_page_without_results_has_nothing_between_the_marks():
