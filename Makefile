@@ -8,11 +8,14 @@ PYTEST_ARGS ?=
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
 PYTEST_PARALLEL := -n $(WORKERS) --dist worksteal
 
+# What the benchmarks compare with and draw with, in environments of their own.
+BENCH_VENVS := .venv-peers-torch .venv-peers-tensorflow .venv-plot
+
 # An environment works only in the folder where it was built: forget one that was copied or moved here.
-$(foreach venv,.venv .venv-colab .venv-newest,$(shell \
+$(foreach venv,.venv .venv-colab .venv-newest $(BENCH_VENVS),$(shell \
   [ "$$(cat $(venv)/.locked 2>/dev/null)" = "$(CURDIR)" ] || rm -f $(venv)/.locked $(venv)/.installed))
 
-.PHONY: help demo test golden lint types format notebooks bench test-colab test-newest lock clean
+.PHONY: help demo test golden lint types format notebooks bench bench-peers speed test-colab test-newest lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +47,13 @@ bench: .venv/.installed ## Run the benchmarks
 	.venv/bin/python -m benchmarks --keep
 	.venv/bin/python -m benchmarks.suite --keep
 
+bench-peers: .venv/.installed .venv-peers-torch/.locked .venv-peers-tensorflow/.locked ## Run the peers of the speed suite
+	.venv/bin/python -m benchmarks.peers --keep
+
+speed: .venv/.installed .venv-plot/.locked ## Write the table and the plot of docs/speed.md from the kept results
+	.venv-plot/bin/python -m benchmarks.suite.plot
+	.venv/bin/python scripts/build-speed-page
+
 test-colab: ## Run the tests on Colab's versions (Python 3.13, jax 0.7.2), if there is a Python 3.13
 	@$(call test-on,3.13,.venv-colab)
 
@@ -57,7 +67,7 @@ lock: ## Resolve the lock files afresh (the only target that uses uv)
 	scripts/lock .venv-lock/bin/uv newest 3.12
 
 clean: ## Remove environments, caches and built files
-	rm -rf .venv .venv-colab .venv-newest .venv-lock build dist
+	rm -rf .venv .venv-colab .venv-newest .venv-lock $(BENCH_VENVS) build dist
 	rm -rf .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -81,6 +91,12 @@ endef
 
 .venv-newest/.locked: requirements/newest.lock
 	@scripts/make-venv .venv-newest 3.12 $<
+
+.venv-peers-%/.locked: requirements/peers-%.txt
+	@scripts/make-venv .venv-peers-$* 3.11 $<
+
+.venv-plot/.locked: requirements/plot.txt
+	@scripts/make-venv .venv-plot 3.11 $<
 
 %/.installed: %/.locked pyproject.toml
 	@$*/bin/python -m pip install -qq --disable-pip-version-check --no-input \

@@ -11,12 +11,13 @@ import click
 import rich
 
 from benchmarks.__main__ import machine
+from benchmarks.peers.results import read
 from benchmarks.suite.limits import limits
 from benchmarks.suite.measure import Row, measure
 from benchmarks.suite.networks import NETWORKS
 from benchmarks.suite.ops import OPS
 from benchmarks.suite.plain import PLAIN
-from benchmarks.suite.report import markdown, table, verdicts
+from benchmarks.suite.report import markdown, peer_table, peer_verdicts, peers_of, table, verdicts
 from benchmarks.suite.simulations import SIMULATIONS
 from benchmarks.suite.workload import Workload
 
@@ -43,10 +44,13 @@ def main(names: tuple[str, ...], level: str, keep: bool) -> None:
             rows.append(measure(workload, group, level, machine_limits))
             row = rows[-1]
             print(f"{row.name}: {row.speedup:.2f}x, first call {row.first_call:.2f}", flush=True)
+    peers = read()
     rich.print(table(rows, machine()))
+    if peers_of(rows, peers):
+        rich.print(peer_table(rows, peers))
     flops, stream = machine_limits
     print(f"machine: {flops / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s")
-    for line in verdicts(rows):
+    for line in (*verdicts(rows), *peer_verdicts(rows, peers)):
         print(line)
     if keep:
         RESULTS.mkdir(exist_ok=True)
@@ -56,7 +60,7 @@ def main(names: tuple[str, ...], level: str, keep: bool) -> None:
             "rows": [dataclasses.asdict(r) for r in rows],
         }
         (RESULTS / "suite.json").write_text(json.dumps(data, indent=1) + "\n")
-        (RESULTS / "suite.md").write_text(markdown(rows, machine(), machine_limits))
+        (RESULTS / "suite.md").write_text(markdown(rows, machine(), machine_limits, peers))
 
 
 if __name__ == "__main__":

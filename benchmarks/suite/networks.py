@@ -16,9 +16,8 @@ import jax.numpy as jnp
 import optax
 from flax import linen
 
+from benchmarks.suite.shapes import CLASSES, KINDS, SIZES, workload_name
 from benchmarks.suite.workload import Array, Call, Workload, normal
-
-CLASSES: Final = 10
 
 
 class MLP(linen.Module):
@@ -91,13 +90,13 @@ class Recurrent(linen.Module):
         return linen.Dense(CLASSES)(linen.RNN(linen.LSTMCell(256))(x)[:, -1])
 
 
-_NETWORKS: Final[dict[str, tuple[Callable[[], linen.Module], tuple[int, ...]]]] = {
-    "MLP": (MLP, (128, 784)),
-    "CNN with pooling": (PoolingCNN, (32, 32, 32, 3)),
-    "depthwise-separable net": (SeparableNet, (8, 96, 96, 3)),
-    "ResNet blocks": (ResidualBlocks, (8, 32, 32, 32)),
-    "transformer": (Transformer, (8, 128, 256)),
-    "LSTM": (Recurrent, (16, 64, 128)),
+_NETWORKS: Final[dict[str, Callable[[], linen.Module]]] = {
+    "MLP": MLP,
+    "CNN with pooling": PoolingCNN,
+    "depthwise-separable net": SeparableNet,
+    "ResNet blocks": ResidualBlocks,
+    "transformer": Transformer,
+    "LSTM": Recurrent,
 }
 
 
@@ -125,9 +124,10 @@ def _train(network: Callable[[], linen.Module], shape: tuple[int, ...]) -> Call:
 
 def _workloads() -> list[Workload]:
     found: list[Workload] = []
-    for name, (network, shape) in _NETWORKS.items():
-        for kind, make in (("forward", _forward), ("train step", _train)):
-            row = f"{name}, {kind}"
+    for name, network in _NETWORKS.items():
+        shape = SIZES[name].shape
+        for kind, make in zip(KINDS, (_forward, _train), strict=True):
+            row = workload_name(name, kind)
             found.append(Workload(row, lambda m=make, n=network, s=shape: m(n, s), peer=row))
     return found
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
+from benchmarks.peers.results import Peers
 from benchmarks.suite.measure import Row
 
 NEVER_SLOWER: Final = 0.97
@@ -29,28 +30,75 @@ _HEAD: Final = (
 
 def table(rows: Sequence[Row], title: str) -> Table:
     """The rows for a terminal."""
-    found = Table(title=f"speed-up over jax.jit, {title}")
-    found.add_column("workload")
-    for name in _HEAD:
+    found = [(row.name, *_cells(row)) for row in rows]
+    return _terminal(f"speed-up over jax.jit, {title}", ("workload", *_HEAD), found)
+
+
+def peer_table(rows: Sequence[Row], peers: Peers) -> Table:
+    """The peers' medians beside ours for a terminal."""
+    return _terminal("beside the peers", _peer_head(rows, peers), _peer_rows(rows, peers))
+
+
+def _terminal(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    found = Table(title=title)
+    found.add_column(head[0])
+    for name in head[1:]:
         found.add_column(name, justify="right")
     for row in rows:
-        found.add_row(row.name, *_cells(row))
+        found.add_row(*row)
     return found
 
 
-def markdown(rows: Sequence[Row], title: str, limits: tuple[float, float]) -> str:
-    """The rows as a page, with the verdicts below."""
+def markdown(rows: Sequence[Row], title: str, limits: tuple[float, float], peers: Peers) -> str:
+    """The rows as a page, with the verdicts below, and then the peers."""
     lines = [
-        f"Medians of interleaved pairs, {title}; the machine does {limits[0] / 1e9:.0f} GFLOP/s "
-        f"in a product of 2048 x 2048 matrices and {limits[1] / 1e9:.1f} GB/s in a triad.",
+        conditions(title, limits),
         "",
+        *markdown_table(rows),
+        "",
+        *(f"- {line}" for line in verdicts(rows)),
+        *markdown_peers(rows, peers),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def conditions(title: str, limits: tuple[float, float]) -> str:
+    """What the figures were measured on."""
+    return (
+        f"Medians of interleaved pairs, {title}; the machine does {limits[0] / 1e9:.0f} GFLOP/s "
+        f"in a product of 2048 x 2048 matrices and {limits[1] / 1e9:.1f} GB/s in a triad."
+    )
+
+
+def markdown_table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a table of the rows."""
+    return [
         "| " + " | ".join(("workload", *_HEAD)) + " |",
         "|---|" + "---:|" * (len(_HEAD) - 1) + "---|",
         *("| " + " | ".join((row.name, *_cells(row))) + " |" for row in rows),
-        "",
-        *(f"- {line}" for line in verdicts(rows)),
     ]
-    return "\n".join(lines) + "\n"
+
+
+def markdown_peers(rows: Sequence[Row], peers: Peers) -> list[str]:
+    """The lines that show the peers' medians beside ours, and who is ahead; none without peers."""
+    names = peers_of(rows, peers)
+    if not names:
+        return []
+    return [
+        "",
+        f"Medians of {'; '.join(f'{name} ({peers.settings[name]})' for name in names)}.",
+        "",
+        "| " + " | ".join(_peer_head(rows, peers)) + " |",
+        "|---|" + "---:|" * (2 + len(names)),
+        *("| " + " | ".join(cells) + " |" for cells in _peer_rows(rows, peers)),
+        "",
+        *(f"- {line}" for line in peer_verdicts(rows, peers)),
+    ]
+
+
+def peers_of(rows: Sequence[Row], peers: Peers) -> tuple[str, ...]:
+    """The peers that measured any of the rows, in the order of the file."""
+    return tuple(name for name in peers.settings if any(name in peers.of(r.name) for r in rows))
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
@@ -70,6 +118,17 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         lines.append(
             _verdict("whole programs, geometric mean", mean, CLEARLY_FASTER, at_least=True)
         )
+    return lines
+
+
+def peer_verdicts(rows: Sequence[Row], peers: Peers) -> list[str]:
+    """One line for each peer: on how many of its rows ours is faster, and where it is not."""
+    lines: list[str] = []
+    for name in peers_of(rows, peers):
+        ratios = {r.name: peers.of(r.name)[name] / r.ours for r in rows if name in peers.of(r.name)}
+        behind = [f"{row} ({ratio:.2f})" for row, ratio in ratios.items() if ratio <= 1]
+        line = f"ahead of {name} on {len(ratios) - len(behind)} of {len(ratios)}"
+        lines.append(line + (f"; not on {', '.join(behind)}" if behind else ""))
     return lines
 
 
@@ -94,3 +153,19 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.difference:.1e}",
         ", ".join(row.fired) or "-",
     )
+
+
+def _peer_head(rows: Sequence[Row], peers: Peers) -> tuple[str, ...]:
+    return ("workload", *_HEAD[:2], *(f"{name} ms" for name in peers_of(rows, peers)))
+
+
+def _peer_rows(rows: Sequence[Row], peers: Peers) -> list[tuple[str, ...]]:
+    """The rows that a peer has, our medians and theirs; a dash where one has none."""
+    names = peers_of(rows, peers)
+    found: list[tuple[str, ...]] = []
+    for row in rows:
+        seconds = peers.of(row.name)
+        if seconds:
+            theirs = (f"{seconds[name] * 1e3:.3g}" if name in seconds else "-" for name in names)
+            found.append((row.name, *_cells(row)[:2], *theirs))
+    return found

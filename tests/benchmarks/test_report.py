@@ -1,0 +1,70 @@
+"""The suite's table shows the peers beside ours, and says who is ahead."""
+
+from __future__ import annotations
+
+from benchmarks.peers.results import Peers
+from benchmarks.suite.report import (
+    markdown,
+    markdown_peers,
+    markdown_table,
+    peer_table,
+    peer_verdicts,
+    peers_of,
+    table,
+)
+from tests.benchmarks.made_up import FORWARD, PEERS, PLAIN, ROWS
+
+
+def _rows(lines: list[str]) -> list[list[str]]:
+    """The cells of the lines that belong to a table."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+
+
+def test_the_peers_stand_beside_ours_with_a_dash_where_one_has_no_figure():
+    head, _, *rows = _rows(markdown_peers(ROWS, PEERS))
+    assert head == ["workload", "jit ms", "tracegraph ms", "Quick ms", "Forward only ms"]
+    assert rows == [
+        ["MLP, forward", "4", "2", "3", "1"],
+        ["MLP, train step", "12", "6", "4.5", "-"],
+    ]
+
+
+def test_all_lines_of_a_table_have_as_many_cells():
+    for lines in (markdown_table(ROWS), markdown_peers(ROWS, PEERS)):
+        assert len({len(cells) for cells in _rows(lines)}) == 1
+
+
+def test_a_peer_without_any_of_the_rows_is_not_shown():
+    assert peers_of([PLAIN], PEERS) == ()
+    assert peers_of([FORWARD], PEERS) == ("Quick", "Forward only")
+    assert markdown_peers([PLAIN], PEERS) == []
+    assert markdown_peers(ROWS, Peers()) == []
+
+
+def test_the_verdict_says_on_how_many_we_are_ahead_and_where_not():
+    assert peer_verdicts(ROWS, PEERS) == [
+        "ahead of Quick on 1 of 2; not on MLP, train step (0.75)",
+        "ahead of Forward only on 0 of 1; not on MLP, forward (0.50)",
+    ]
+    assert peer_verdicts([FORWARD], Peers({"Slow": ""}, {"MLP, forward": {"Slow": 1.0}})) == [
+        "ahead of Slow on 1 of 1"
+    ]
+    assert peer_verdicts(ROWS, Peers()) == []
+
+
+def test_the_page_ends_in_the_peers_and_their_verdicts():
+    text = markdown(ROWS, "a machine", (1e11, 1e10), PEERS)
+    assert "100 GFLOP/s" in text
+    assert "Medians of Quick (quick 1.0, 2 threads); Forward only (" in text
+    assert text.splitlines()[-2:] == [f"- {line}" for line in peer_verdicts(ROWS, PEERS)]
+
+
+def test_the_terminal_has_the_same_columns():
+    both = (
+        (table(ROWS, "a machine"), markdown_table(ROWS)),
+        (peer_table(ROWS, PEERS), markdown_peers(ROWS, PEERS)),
+    )
+    for shown, lines in both:
+        head, _, *rows = _rows(lines)
+        assert [column.header for column in shown.columns] == head
+        assert shown.row_count == len(rows)
