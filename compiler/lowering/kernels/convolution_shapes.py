@@ -45,7 +45,7 @@ MAX_TAPS: Final = 32
 """More dots take too long to compile."""
 
 MIN_FEATURES: Final = 32
-MIN_SEEN: Final = 18_000_000
+MIN_SEEN: Final = 20_000_000
 """For less the part of XLA that takes convolutions without padding is fast enough."""
 
 MAX_DEPTH: Final = 8
