@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 import tracegraph as tg
 from compiler.ir import walk
@@ -47,7 +48,7 @@ def test_each_platform_is_lowered_to_its_own():
 
 
 def test_an_export_for_several_platforms_carries_both():
-    exported = jax.export.export(tg.function(running), platforms=("cpu", "tpu"))(X)
+    exported = export.export(tg.function(running), platforms=("cpu", "tpu"))(X)
     np.testing.assert_allclose(exported.call(X), jax.jit(running)(X), rtol=1e-5, atol=1e-5)
 
 
