@@ -25,6 +25,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
 from compiler.ir.types import ArrayType, ExtendedDType, Type
 from compiler.lowering import jax_compat
+from compiler.lowering.check_types import type_settings
 from compiler.lowering.convert_types import to_aval, to_jax_dtype
 from compiler.lowering.export_jax import constant_value, primitive_and_params, source_info
 from compiler.ops.parameters import integer
@@ -83,7 +84,8 @@ class Evaluator:
 
     def __call__(self, *arrays: Any) -> tuple[Any, ...]:
         """The graph's results; see ``evaluate``."""
-        return tuple(self._region(self.graph.body, _arguments(self.graph, arrays)))
+        with type_settings(self.graph):
+            return tuple(self._region(self.graph.body, _arguments(self.graph, arrays)))
 
     def _region(self, region: Region, arguments: Values) -> list[Any]:
         values: dict[Value, Any] = dict(zip(region.parameters, arguments, strict=True))

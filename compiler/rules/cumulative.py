@@ -29,6 +29,8 @@ TOTALS: Final[Mapping[str, str]] = {
 }
 """Running reductions and what their last element is."""
 
+_EXTREMES: Final = ("cummax", "cummin")
+
 x, dims = var("x"), var("dims")
 real = var("x", FLOAT + INTEGER)
 
@@ -50,6 +52,8 @@ def _total(m: Match) -> Replacement:
     starts, limits = integers(m.root, "start_indices"), integers(m.root, "limit_indices")
     last = 0 if m.inner.attributes["reverse"] else sizes[axis] - 1
     strides = m.root.attributes.get("strides")
+    if m.inner.name in _EXTREMES and dtype(m.x).kind not in "iu":
+        return Refusal("a nan may get lost in XLA's extreme of many numbers")
     if sizes[axis] < 2 or (starts[axis], limits[axis]) != (last, last + 1) or strides:
         return Refusal("more than the last element is read")
     low = tuple(0 if i == axis else start for i, start in enumerate(starts))
@@ -139,17 +143,18 @@ RULES: Final = (
     ),
     Rule(
         name="last-of-cumulative",
-        law="cumsum(x)[-1] = sum(x); so for running products and extremes",
+        law="cumsum(x)[-1] = sum(x); so for running products, and extremes of whole numbers",
         pattern=op.slice(_RUNNING(x).named("inner")),
         replace=_total,
         numerics=Numerics.ROUNDING,
         examples=(
             example(lambda x: jnp.cumsum(x, 1)[:, -1:], "f32[a,b]"),
-            example(lambda x: lax.cummax(x, axis=0)[-1:, 1:], "f32[a,2]"),
+            example(lambda x: lax.cummax(x, axis=0)[-1:, 1:], "i32[a,2]"),
             example(lambda x: lax.cumsum(x, axis=0, reverse=True)[:1], "f32[a]"),
         ),
         rejects=(
             example(lambda x: jnp.cumsum(x, 1)[:, -2:], "f32[a,b]", reason="more than the last"),
+            example(lambda x: lax.cummax(x, axis=0)[-1:], "f32[a,2]", reason="a nan may get lost"),
         ),
         elsewhere="-",
     ),

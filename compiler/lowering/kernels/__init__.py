@@ -20,6 +20,7 @@ from compiler.lowering.kernels import (
     grouped_gradients,
     narrow,
     ordering,
+    places,
     window_gradients,
     windows,
 )
@@ -37,6 +38,7 @@ _TABLES: Final = (
     grouped_gradients,
     narrow,
     ordering,
+    places,
     window_gradients,
     windows,
 )
