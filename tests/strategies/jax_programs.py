@@ -93,6 +93,12 @@ def real(x: Any) -> Any:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
 
 
+def number(x: Any) -> Any:
+    """The value, but booleans as integers: what takes no booleans takes it."""
+    x = jnp.asarray(x)
+    return x.astype(jnp.int32) if x.dtype == jnp.bool_ else x
+
+
 def whole(x: Any) -> Any:
     """The value as an integer; floats by their bits, because casting nan or inf is not defined."""
     x = jnp.asarray(x)
@@ -142,7 +148,7 @@ def key(number: int, x: Any) -> Any:
 
 SMOOTH: Final[dict[str, Callable[..., Any]]] = {
     "add": lambda n, x, y, z: x + y,
-    "sub": lambda n, x, y, z: x - y,
+    "sub": lambda n, x, y, z: number(x) - number(y),
     "mul": lambda n, x, y, z: x * y,
     "sin": lambda n, x, y, z: jnp.sin(real(x)),
     "tanh": lambda n, x, y, z: jnp.tanh(real(x)),

@@ -22,6 +22,7 @@ from jax import lax
 
 from compiler.ir.attributes import attribute_key
 from compiler.ir.graph import CONSTANT, Graph, Operation, Value
+from compiler.ir.types import ArrayType
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr, primitive_and_params
 from compiler.ops.host import host
@@ -108,7 +109,7 @@ class Kernel:
             pattern=self.pattern,
             replace=self._beside,
             numerics=self.numerics,
-            guards=(is_not_chosen_yet, *self.guards, *costs),
+            guards=(has_known_sizes, is_not_chosen_yet, *self.guards, *costs),
             normal_form="the form that is measured to be faster on the platform",
             examples=self.examples,
             rejects=self.rejects,
@@ -185,6 +186,13 @@ def inputs_of(m: Match) -> list[Value]:
         elif value not in found:
             found.append(value)
     return found
+
+
+def has_known_sizes(m: Match) -> str | None:
+    """Whether the guards that follow may ask for sizes and compare them."""
+    values = [value for op in m.ops for value in (*op.operands, *op.results)]
+    known = all(isinstance(v.type, ArrayType) and v.type.is_static for v in values)
+    return None if known else "it has sizes that are no numbers"
 
 
 def is_not_chosen_yet(m: Match) -> str | None:
