@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -135,15 +136,17 @@ class _Driver:
         self.rewriter = rewriter
         self.rules = rules
         self.log = rewriter.log
-        size = count_ops(graph)
-        self.limit = FREE_FIRINGS + FIRINGS_PER_OP * size
-        self.room = FREE_OPS + OPS_PER_OP * size
         self.fired: dict[str, int] = {}
         self.made: dict[str, int] = {}
         self.left_out: set[str] = set()
         self.graph = graph
         self.pending: list[Operation] = []
         self.waiting: set[Operation] = set()
+
+    @cached_property
+    def size(self) -> int:
+        """How many ops there are when a rule fires first; most programs never ask."""
+        return count_ops(self.graph)
 
     def run(self) -> None:
         """Goes over the whole graph until nothing fires.
@@ -260,10 +263,12 @@ class _Driver:
     def _count(self, rule: Rule, op: Operation, made: int) -> None:
         self.fired[rule.name] = self.fired.get(rule.name, 0) + 1
         self.made[rule.name] = self.made.get(rule.name, 0) + made
-        if self.fired[rule.name] >= self.limit:
-            self._leave_out(rule, op, _endless(rule, f"{self.limit} firings"))
-        elif self.made[rule.name] >= self.room:
-            self._leave_out(rule, op, _endless(rule, f"{self.room} ops made"))
+        limit = FREE_FIRINGS + FIRINGS_PER_OP * self.size
+        room = FREE_OPS + OPS_PER_OP * self.size
+        if self.fired[rule.name] >= limit:
+            self._leave_out(rule, op, _endless(rule, f"{limit} firings"))
+        elif self.made[rule.name] >= room:
+            self._leave_out(rule, op, _endless(rule, f"{room} ops made"))
 
     def _leave_out(self, rule: Rule, op: Operation, error: Exception) -> None:
         self.left_out.add(rule.name)
