@@ -9,12 +9,16 @@ from functools import lru_cache
 from typing import ClassVar, Final
 
 from compiler.ir.errors import TracegraphError
-from compiler.ir.graph import Graph
+from compiler.ir.graph import Graph, Operation, Value
+from compiler.ir.types import ArrayType
 from compiler.passes.base import Pass
 from compiler.rewrite.driver import RuleSet, apply_rules
 from compiler.rewrite.numerics import parse_level
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Rule
+
+MIN_ELEMENTS: Final = 64
+"""No kernel is measured to pay for an op all of whose arrays have fewer."""
 
 _offered: Final[dict[str, Rule]] = {}
 
@@ -59,11 +63,26 @@ def offer(kernels: Iterable[Rule]) -> None:
         _offered[kernel.name] = kernel
 
 
+class _Kernels(RuleSet):
+    """Kernels, which nothing small is worth."""
+
+    __slots__ = ()
+
+    def may_fire(self, op: Operation) -> bool:
+        """Whether there is a kernel for ops of this name, and the op is about enough elements."""
+        return super().may_fire(op) and any(map(_is_worth_it, (*op.operands, *op.results)))
+
+
+def _is_worth_it(value: Value) -> bool:
+    type = value.type
+    return isinstance(type, ArrayType) and type.is_static and type.size >= MIN_ELEMENTS
+
+
 @lru_cache(8)
 def _rule_set(step: LowerPlatform, offered: tuple[Rule, ...]) -> RuleSet:
     skipped = step.skip.split("+")
     left = [rule for rule in offered if rule.name not in skipped]
-    return RuleSet(left, parse_level(step.numerics))
+    return _Kernels(left, parse_level(step.numerics))
 
 
 def _unknown(name: str) -> TracegraphError:
