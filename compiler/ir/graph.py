@@ -133,6 +133,7 @@ class Operation:
     """
 
     __slots__ = (
+        "_edited",
         "_next",
         "_previous",
         "attributes",
@@ -176,12 +177,20 @@ class Operation:
         for region in regions:
             region.owner = self
         self.operands: tuple[Value, ...] = tuple(operands)
+        self._edited: list[Value] | None = None  # see ``mutate.set_operand``
         for slot, value in enumerate(self.operands):
             uses = value._uses  # pyright: ignore[reportPrivateUsage]
             if self in uses:
                 value._note_use(self, slot)  # pyright: ignore[reportPrivateUsage]
             else:  # the usual case, without a call for every operand of a program
                 uses[self] = slot
+
+    def __getattr__(self, name: str) -> tuple[Value, ...]:
+        """Makes the operands of a wide op when somebody reads them after they were changed."""
+        if name != "operands" or self._edited is None:
+            raise AttributeError(f"an operation has no {name}")
+        self.operands = tuple(self._edited)
+        return self.operands
 
     @property
     def result(self) -> Value:

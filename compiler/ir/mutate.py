@@ -9,6 +9,8 @@ The builder and the rewriter call these; passes and rules do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
 
 from compiler.ir.attributes import Attributes
 from compiler.ir.errors import FrozenGraphError
@@ -28,6 +30,10 @@ def check_mutable(region: Region | None) -> None:
         found="a captured or optimized graph, which other readers share",
         hint="work on compiler.ir.clone(graph)",
     )
+
+
+_WIDE: Final = 32
+"""An op of more operands is changed in a list first: a tuple for each change takes too long."""
 
 
 def add_parameter(region: Region, type: Type, hint: str = "") -> Value:
@@ -137,15 +143,22 @@ def drop_operands(op: Operation) -> None:
     check_mutable(op.parent)
     for slot, value in enumerate(op.operands):
         value._forget_use(op, slot)
-    op.operands = ()
+    op.operands, op._edited = (), None
 
 
 def set_operand(op: Operation, index: int, value: Value) -> None:
     """Makes one operand slot read another value."""
     check_mutable(op.parent)
-    op.operands[index]._forget_use(op, index)
-    op.operands = (*op.operands[:index], value, *op.operands[index + 1 :])
+    edited = list(op.operands) if op._edited is None else op._edited
+    edited[index]._forget_use(op, index)
+    edited[index] = value
     value._note_use(op, index)
+    if len(edited) <= _WIDE:
+        op.operands = tuple(edited)
+        return
+    op._edited = edited
+    with suppress(AttributeError):  # nobody has read them since the last change
+        del op.operands  # made anew from the list when somebody does
 
 
 def set_operands(op: Operation, values: Sequence[Value]) -> None:
