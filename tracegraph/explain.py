@@ -6,7 +6,7 @@ is found by running the pipeline at that level, on the captured graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from compiler.analysis.cost import graph_cost
@@ -14,11 +14,10 @@ from compiler.ir.graph import Graph
 from compiler.ir.locations import Location
 from compiler.ir.walk import count_ops
 from compiler.lowering.kernels import KERNELS
-from compiler.passes.base import Pass
 from compiler.passes.configure import configured
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.manager import PassManager, Result
-from compiler.passes.pipeline import Pipeline, Repeat
+from compiler.passes.pipeline import Pipeline
 from compiler.passes.rewrite import Rewrite
 from compiler.rewrite.driver import score
 from compiler.rewrite.log import Firing, NearMiss
@@ -110,7 +109,7 @@ def _row(place: _Place, firings: Sequence[Firing], laws: dict[str, str]) -> Fire
 
 def _own_laws(pipeline: Pipeline) -> dict[str, str]:
     """The laws of all rules, the user's own included."""
-    extra = [rule for step in _passes(pipeline) if isinstance(step, Rewrite) for rule in step.extra]
+    extra = [rule for step in pipeline.passes() if isinstance(step, Rewrite) for rule in step.extra]
     return {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
 
 
@@ -126,7 +125,7 @@ def _nearest(program: Program, firings: Sequence[Firing]) -> list[NearMiss]:
 
 def _level_of(pipeline: Pipeline) -> Numerics:
     """The freest level that a pass of the pipeline admits."""
-    steps = [step for step in _passes(pipeline) if isinstance(step, Rewrite | LowerPlatform)]
+    steps = [step for step in pipeline.passes() if isinstance(step, Rewrite | LowerPlatform)]
     return max((parse_level(step.numerics) for step in steps), default=Numerics.EXACT)
 
 
@@ -134,11 +133,3 @@ def _without_kernels(pipeline: Pipeline) -> Pipeline:
     """The passes that decide what is computed: neither kernels nor marks."""
     kept = [s for s in pipeline.split()[0].steps if not isinstance(s, LowerPlatform)]
     return Pipeline(tuple(kept))
-
-
-def _passes(pipeline: Pipeline) -> Iterator[Pass]:
-    for step in pipeline.steps:
-        if isinstance(step, Repeat):
-            yield from _passes(step.body)
-        else:
-            yield step

@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
+from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.passes.configure import configured
@@ -156,8 +157,8 @@ def function(
 
     Raises:
         TypeError: ``fun`` is not callable, or ``jax.jit`` does not know an option.
-        TracegraphError: the pipeline's text does not parse, there is no such level, or a rule does
-            not keep its word.
+        TracegraphError: the pipeline's text does not parse, there is no such level, a rule does not
+            keep its word, or ``autotune`` is no setting.
     """
     if fun is None:
         kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
@@ -173,5 +174,18 @@ def function(
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    settings = Autotune() if autotune is True else autotune or None
-    return Specializer(fun, pipeline, jit_options, settings).callable()
+    return Specializer(fun, pipeline, jit_options, _settings(autotune)).callable()
+
+
+def _settings(autotune: object) -> Autotune | None:
+    """How to tune, from what the user wrote."""
+    if isinstance(autotune, bool):
+        return Autotune() if autotune else None
+    if isinstance(autotune, Autotune):
+        return autotune
+    raise TracegraphError(
+        "a function cannot be tuned so",
+        expected="autotune=True, or autotune=tg.Autotune(seconds=30)",
+        found=repr(autotune),
+        hint="leave autotune out to choose by the tables and the cost model",
+    )

@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
+from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.pipeline import Pipeline
 from tracegraph.program import Program
 from tracegraph.tuning import Choice, Store, alternatives, joined, key_of
@@ -41,7 +42,8 @@ class Autotune:
         seconds: how long that may take; what has been found by then is kept. The alternative that
             is being compiled when the time is over is still finished.
         progress: whether to show a bar on standard error while it goes on.
-        folder: where choices are kept between processes; None for the user's cache folder.
+        folder: where choices are kept between processes; None for the user's cache folder. A text
+            is a path.
 
     Raises:
         TracegraphError: the time is not a number of seconds that is at least 0.
@@ -49,14 +51,15 @@ class Autotune:
 
     seconds: float = DEFAULT_SECONDS
     progress: bool = True
-    folder: Path | None = None
+    folder: Path | str | None = None
 
     def __post_init__(self) -> None:
-        if not self.seconds >= 0:
+        seconds: Any = self.seconds
+        if not isinstance(seconds, int | float) or not seconds >= 0:
             raise TracegraphError(
                 "a function cannot be tuned in that time",
                 expected="a number of seconds, at least 0",
-                found=repr(self.seconds),
+                found=repr(seconds),
                 hint="write Autotune(seconds=30), for example",
             )
 
@@ -93,14 +96,12 @@ def tune(traced: Any, pipeline: Pipeline, leaves: Sequence[Any], settings: Autot
         settings: how long it may take, and where to keep the choice.
     """
     jaxpr = jax_compat.low_jaxpr(traced)
-    program = Program(traced, jaxpr, pipeline)
-    store = Store(settings.folder)
-    key = key_of(program.captured, pipeline)
+    store = Store(None if settings.folder is None else Path(settings.folder).expanduser())
+    key = key_of(import_jaxpr(jaxpr, name=traced.fun_name), pipeline)
     known = store.find(key)
     if known is not None:
         return Tuned(known, from_disk=True)
-    search = _Search(traced, jaxpr, pipeline, leaves, program)
-    found = search.run(settings)
+    found = _Search(traced, jaxpr, pipeline, leaves).run(settings)
     store.keep(key, found.choice)
     return found
 
@@ -108,14 +109,12 @@ def tune(traced: Any, pipeline: Pipeline, leaves: Sequence[Any], settings: Autot
 class _Search:
     """Tries one departure after the other, each on top of those that were taken."""
 
-    def __init__(
-        self, traced: Any, jaxpr: Any, pipeline: Pipeline, leaves: Sequence[Any], program: Program
-    ) -> None:
+    def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline, leaves: Sequence[Any]) -> None:
         self._traced = traced
         self._jaxpr = jaxpr
         self._pipeline = pipeline
         self._leaves = leaves
-        self._program = program
+        self._program = Program(traced, jaxpr, pipeline)
 
     def run(self, settings: Autotune) -> Tuned:
         """The choice, within the time that the settings allow."""

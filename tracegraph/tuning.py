@@ -158,7 +158,8 @@ def _read(data: Mapping[str, Any], key: str) -> Choice | None:
 
 def key_of(graph: Graph, pipeline: Pipeline) -> str:
     """Agrees for the same graph, pipeline, device and versions only."""
-    rules = [r.name for s in _rewrites(pipeline) for r in s.extra]
+    rewrites = [step for step in pipeline.passes() if isinstance(step, Rewrite)]
+    rules = [rule.name for step in rewrites for rule in step.extra]
     device: Any = jax.devices()[0]
     parts = [
         print_graph(graph),
@@ -172,11 +173,3 @@ def key_of(graph: Graph, pipeline: Pipeline) -> str:
         *(f"{name} {version(name)}" for name in _VERSIONS),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _rewrites(pipeline: Pipeline) -> Iterator[Rewrite]:
-    for step in pipeline.steps:
-        if isinstance(step, Repeat):
-            yield from _rewrites(step.body)
-        elif isinstance(step, Rewrite):
-            yield step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.passes.base import Pass
@@ -34,7 +34,7 @@ def configured(
     if level is not None:
         parse_level(level)
     changed = _configured(pipeline, level, tuple(rules))
-    if not rules or any(isinstance(step, Rewrite) for step in _passes(changed)):
+    if not rules or any(isinstance(step, Rewrite) for step in changed.passes()):
         return changed
     own = Rewrite(rules="", extra=tuple(rules))
     last = own if level is None else replace(own, numerics=level)
@@ -75,11 +75,3 @@ def _step(step: Pass | Repeat, numerics: str | None, rules: tuple[Rule, ...]) ->
         return step
     level = step.numerics if level is None else level
     return replace(step, numerics=level, extra=(*rules, *step.extra))
-
-
-def _passes(pipeline: Pipeline) -> Iterator[Pass]:
-    for step in pipeline.steps:
-        if isinstance(step, Repeat):
-            yield from _passes(step.body)
-        else:
-            yield step

@@ -10,6 +10,7 @@ The grammar::
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -42,6 +43,14 @@ class Pipeline:
     """Steps to run one after the other."""
 
     steps: tuple[Pass | Repeat, ...] = ()
+
+    def passes(self) -> Iterator[Pass]:
+        """Every pass that it names, those that are repeated too, in order."""
+        for step in self.steps:
+            if isinstance(step, Repeat):
+                yield from step.body.passes()
+            else:
+                yield step
 
     def split(self) -> tuple[Pipeline, Pipeline]:
         """What decides the program that comes out, and the passes at the end that only mark it."""

@@ -180,9 +180,32 @@ def test_under_a_transformation_nothing_is_timed(tmp_path):
     assert not list(tmp_path.glob("*.json"))
 
 
-def test_settings_are_checked():
+@pytest.mark.parametrize("seconds", [-1, float("nan"), "3", None])
+def test_settings_are_checked(seconds):
     with pytest.raises(tg.TracegraphError, match="cannot be tuned in that time"):
-        tg.Autotune(seconds=-1)
+        tg.Autotune(seconds=seconds)
+
+
+@pytest.mark.parametrize("word", ["yes", 5, None])
+def test_what_is_no_setting_is_an_error(word):
+    with pytest.raises(tg.TracegraphError, match="cannot be tuned so") as error:
+        tg.function(looped, autotune=word)
+    assert repr(word) in str(error.value)
+
+
+def test_a_folder_may_be_a_text(tmp_path):
+    tg.function(looped, autotune=tg.Autotune(0, progress=False, folder=str(tmp_path)))(X)
+    assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+def test_a_choice_from_disk_costs_no_pass(tmp_path, prefer, monkeypatch):
+    prefer("unroll{factor=8}")
+    tg.function(looped, autotune=tuned(tmp_path))(X)
+    made = []
+    plain = tuner.Program
+    monkeypatch.setattr(tuner, "Program", lambda *a: made.append(a) or plain(*a))
+    tg.function(looped, autotune=tuned(tmp_path))(X)
+    assert not made
 
 
 def test_the_folder_may_be_unwritable(tmp_path):
