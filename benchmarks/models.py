@@ -6,7 +6,7 @@ measured is compilation; ``tests/golden/models`` holds the graphs of most of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -161,9 +161,8 @@ def gnn() -> Model:
     return Model(jax.value_and_grad(loss), (params, _normal(9, 7, 5), senders, receivers))
 
 
-def kalman_filter() -> Model:
+def kalman_filter(state: int = 3, seen: int = 2, steps: int = 10) -> Model:
     """Log-likelihood of a linear Gaussian state-space model by scan, with its gradient."""
-    state, seen = 3, 2
 
     def loss(transition: Array, observation: Array, ys: Array) -> Array:
         process, noise = 0.1 * jnp.eye(state), 0.2 * jnp.eye(seen)
@@ -181,14 +180,13 @@ def kalman_filter() -> Model:
         _, costs = lax.scan(step, (jnp.zeros(state), jnp.eye(state)), ys)
         return costs.sum()
 
-    arguments = (0.9 * jnp.eye(state), _normal(0, seen, state), _normal(1, 10, seen))
+    arguments = (0.9 * jnp.eye(state), _normal(0, seen, state), _normal(1, steps, seen))
     return Model(jax.value_and_grad(loss), arguments)
 
 
-def adam_step(leaves: int = 60) -> Model:
-    """One Adam update with decay and clipping over many leaves of two shapes."""
-    shapes = [(4, 4), (4,)]
-    params = {f"leaf{i}": _normal(i, *shapes[i % 2]) for i in range(leaves)}
+def adam_step(leaves: int = 60, shapes: Sequence[tuple[int, ...]] = ((4, 4), (4,))) -> Model:
+    """One Adam update with decay and clipping over many leaves of a few shapes."""
+    params = {f"leaf{i}": _normal(i, *shapes[i % len(shapes)]) for i in range(leaves)}
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3))
 
     def step(params: Params, state: Any, gradients: Params) -> Any:
@@ -198,7 +196,7 @@ def adam_step(leaves: int = 60) -> Model:
     return Model(step, (params, optimizer.init(params), params))
 
 
-def k_means() -> Model:
+def k_means(points: int = 50, clusters: int = 4, width: int = 3) -> Model:
     """Lloyd's iterations under fori_loop."""
 
     def fit(points: Array, centers: Array) -> Array:
@@ -210,7 +208,7 @@ def k_means() -> Model:
 
         return lax.fori_loop(0, 10, iterate, centers)
 
-    return Model(fit, (_normal(0, 50, 3), _normal(1, 4, 3)))
+    return Model(fit, (_normal(0, points, width), _normal(1, clusters, width)))
 
 
 MODELS: Final[dict[str, Callable[[], Model]]] = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
+from benchmarks import models
 from benchmarks.suite.workload import Array, Call, Workload, normal
 
 
@@ -46,16 +47,7 @@ def _message_passing() -> Call:
 
 
 def _k_means() -> Call:
-    def fit(points: Array, centers: Array) -> Array:
-        def iterate(_: Any, centers: Array) -> Array:
-            distances = ((points[:, None] - centers[None]) ** 2).sum(-1)
-            member = jax.nn.one_hot(distances.argmin(-1), centers.shape[0])
-            count = jnp.maximum(member.sum(0), 1.0)
-            return (member.T @ points) / count[:, None]
-
-        return lax.fori_loop(0, 10, iterate, centers)
-
-    return Call(fit, (normal(0, 4096, 16), normal(1, 64, 16)))
+    return Call(*models.k_means(points=4096, clusters=64, width=16))
 
 
 def _stencil() -> Call:
@@ -107,38 +99,11 @@ def _sampling() -> Call:
 
 
 def _kalman() -> Call:
-    state, seen = 8, 4
-
-    def loss(transition: Array, observation: Array, ys: Array) -> Array:
-        process, noise = 0.1 * jnp.eye(state), 0.2 * jnp.eye(seen)
-
-        def step(carry: tuple[Array, Array], y: Array) -> Any:
-            mean, cov = carry
-            mean, cov = transition @ mean, transition @ cov @ transition.T + process
-            residual = y - observation @ mean
-            spread = observation @ cov @ observation.T + noise
-            gain = jnp.linalg.solve(spread, observation @ cov).T
-            _, logdet = jnp.linalg.slogdet(spread)
-            cost = 0.5 * (residual @ jnp.linalg.solve(spread, residual) + logdet)
-            return (mean + gain @ residual, (jnp.eye(state) - gain @ observation) @ cov), cost
-
-        _, costs = lax.scan(step, (jnp.zeros(state), jnp.eye(state)), ys)
-        return costs.sum()
-
-    arguments = (0.9 * jnp.eye(state), normal(0, seen, state), normal(1, 200, seen))
-    return Call(jax.value_and_grad(loss), arguments)
+    return Call(*models.kalman_filter(state=8, seen=4, steps=200))
 
 
 def _adam() -> Call:
-    params = {f"leaf{i}": normal(i, 64, 64) for i in range(200)}
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3))
-
-    def step(params: Any, state: Any, gradients: Any) -> Any:
-        updates, state = optimizer.update(gradients, state, params)
-        return optax.apply_updates(params, updates), state
-
-    gradients = {name: normal(1000 + i, 64, 64) for i, name in enumerate(params)}
-    return Call(step, (params, optimizer.init(params), gradients), donated=(0, 1))
+    return Call(*models.adam_step(200, ((64, 64),)), donated=(0, 1))
 
 
 def _attention() -> Call:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
+import ml_dtypes
 import numpy as np
 
 from compiler.ir.attributes import Array
@@ -108,20 +109,24 @@ def is_identity(name: str, number: np.generic | Array) -> bool:
     return bool(found(np.asarray(number)))
 
 
-def _lowest(number: Array) -> bool:
-    info = number.dtype.kind in "iu"
-    return bool(number == (np.iinfo(number.dtype).min if info else -np.inf))
+def _is_real(number: Array) -> bool:
+    return number.dtype.kind in "iufV"
 
 
-def _highest(number: Array) -> bool:
-    info = number.dtype.kind in "iu"
-    return bool(number == (np.iinfo(number.dtype).max if info else np.inf))
+def lowest(kind: np.dtype[Any]) -> Any:
+    """The number that no other of a real element type is under."""
+    return np.array(ml_dtypes.iinfo(kind).min if kind.kind in "iu" else -np.inf, kind)
+
+
+def highest(kind: np.dtype[Any]) -> Any:
+    """The number that no other of a real element type is over."""
+    return np.array(ml_dtypes.iinfo(kind).max if kind.kind in "iu" else np.inf, kind)
 
 
 _IDENTITIES: Final[Mapping[str, Callable[[Array], bool]]] = {
     "reduce_and": lambda number: number.dtype.kind == "b" and bool(number),
-    "reduce_max": _lowest,
-    "reduce_min": _highest,
+    "reduce_max": lambda number: _is_real(number) and bool(number == lowest(number.dtype)),
+    "reduce_min": lambda number: _is_real(number) and bool(number == highest(number.dtype)),
     "reduce_or": lambda number: number.dtype.kind == "b" and not bool(number),
     "reduce_prod": lambda number: bool(number == 1),
     "reduce_sum": lambda number: bool(number == 0),

@@ -10,7 +10,6 @@ from collections.abc import Container
 from typing import Any, Final
 
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 from jax import lax
 
@@ -23,6 +22,7 @@ from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op
 from compiler.rewrite.rule import Refusal, Replacement, Rule, WithReaders, example
 from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rules.reduction_terms import highest, lowest
 from compiler.rules.scan_stacking import filled
 
 _SUMS: Final = {"reduce_sum": "add"}
@@ -111,18 +111,10 @@ def _first(reader: Operation) -> Term:
     return filled(constant(start, like=reader.result), sizes if neutral else sizes[1:])
 
 
-def _lowest(kind: np.dtype[Any]) -> Any:
-    return np.array(ml_dtypes.iinfo(kind).min if kind.kind in "iu" else -np.inf, kind)
-
-
-def _highest(kind: np.dtype[Any]) -> Any:
-    return np.array(ml_dtypes.iinfo(kind).max if kind.kind in "iu" else np.inf, kind)
-
-
 _NEUTRAL: Final = {
     "reduce_sum": lambda kind: np.zeros((), kind),
-    "reduce_max": _lowest,
-    "reduce_min": _highest,
+    "reduce_max": lowest,
+    "reduce_min": highest,
 }
 
 

@@ -7,6 +7,7 @@ import importlib
 from compiler.lowering.kernels import GROUPS
 from compiler.lowering.kernels.kernel import Evidence, Kernel
 from compiler.rewrite.numerics import level_name
+from tests.docs.marked import replaced
 from tests.docs.rule_table import source_of
 from tests.docs.snippets import ROOT
 
@@ -23,11 +24,7 @@ def page_with_table(text: str) -> str:
     Raises:
         ValueError: the page has no marks between which the table stands.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE.name} lost the marks around its table")
-    return f"{before}{BEGIN}\n\n{table()}\n{END}{after}"
+    return replaced(text, BEGIN, END, table())
 
 
 def table() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from compiler.rewrite.numerics import level_name
 from compiler.rewrite.rule import Rule
 from compiler.rules import groups
+from tests.docs.marked import replaced
 from tests.docs.snippets import ROOT
 
 PAGE = ROOT / "docs" / "rules.md"
@@ -30,11 +31,7 @@ def page_with_table(text: str) -> str:
     Raises:
         ValueError: the page has no marks between which the table stands.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE.name} lost the marks around its table")
-    return f"{before}{BEGIN}\n\n{table()}\n{END}{after}"
+    return replaced(text, BEGIN, END, table())
 
 
 def table() -> str:

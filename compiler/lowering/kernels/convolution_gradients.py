@@ -24,6 +24,7 @@ from compiler.lowering.kernels.convolution_forms import (
     plain_gradient,
 )
 from compiler.lowering.kernels.convolution_guards import (
+    MAX_DOTS,
     both,
     fits_in,
     has_depth,
@@ -44,9 +45,6 @@ from compiler.lowering.kernels.convolution_terms import (
 from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
-
-MAX_TAPS: Final = 32
-"""More dots take too long to compile."""
 
 
 def _by_depth(m: Match) -> Callable[..., Any]:
@@ -92,13 +90,13 @@ def _dot(c: Convolution, x: Any, w: Any, spans: Sequence[Span | None]) -> Any:
 
 def _has_few_dots(m: Match) -> str | None:
     places = product(convolution_of(m.root).out)
-    most = MAX_TAPS if is_larger(m) is None else 1
+    most = MAX_DOTS if is_larger(m) is None else 1
     return None if places <= most else f"the gradient has {places} places"
 
 
 def _is_shallow(m: Match) -> str | None:
     c = convolution_of(m.root)
-    is_shallow = c.out[0] < min(MAX_TAPS, c.window[0])
+    is_shallow = c.out[0] < min(MAX_DOTS, c.window[0])
     return None if is_shallow else f"the gradient is {c.out[0]} deep"
 
 

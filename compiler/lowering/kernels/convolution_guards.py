@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from compiler.lowering.kernels.convolution_terms import convolution_of
 from compiler.lowering.kernels.kernel import product
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import Guard
+
+MAX_DOTS: Final = 32
+"""More dots in one expression take too long to compile."""
 
 
 def is_not_empty(m: Match) -> str | None:

@@ -21,6 +21,7 @@ from jax import lax
 
 from compiler.lowering.kernels.convolution_forms import convolve, kernel_of, plain
 from compiler.lowering.kernels.convolution_guards import (
+    MAX_DOTS,
     both,
     fits_in,
     has_depth,
@@ -40,9 +41,6 @@ from compiler.lowering.kernels.convolution_terms import (
 from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
-
-MAX_TAPS: Final = 32
-"""More dots take too long to compile."""
 
 MIN_FEATURES: Final = 32
 MIN_SEEN: Final = 20_000_000
@@ -105,7 +103,7 @@ def _placed(c: Convolution, x: Any, w: Any, spans: Sequence[Span]) -> Any:
 
 def _is_short(m: Match) -> str | None:
     taps = product(convolution_of(m.root).window)
-    return None if taps <= MAX_TAPS else f"the window has {taps} elements"
+    return None if taps <= MAX_DOTS else f"the window has {taps} elements"
 
 
 def _is_flat(m: Match) -> str | None:

@@ -24,6 +24,7 @@ from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, INTEGER, op, var
 from compiler.rewrite.rule import Example, example
+from compiler.rules.reduction_terms import highest, lowest
 
 MIN_ROWS: Final = 64
 """Along a shorter axis the tree is as good."""
@@ -62,11 +63,7 @@ def neutral(name: str, dtype: Any) -> Any:
         return 1
     if name == "cumsum":
         return -0.0 if jnp.issubdtype(dtype, np.floating) else 0
-    sign = 1 if name == "cummin" else -1
-    if jnp.issubdtype(dtype, np.floating):
-        return sign * np.inf
-    info = jnp.iinfo(dtype)
-    return info.max if name == "cummin" else info.min
+    return highest(dtype) if name == "cummin" else lowest(dtype)
 
 
 def _is_long(m: Match) -> str | None:

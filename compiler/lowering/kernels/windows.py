@@ -28,6 +28,7 @@ from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, INTEGER, op, var
 from compiler.rewrite.rule import example
+from compiler.rules.reduction_terms import highest, lowest
 
 MAX_WINDOW: Final = 5
 """So many slices at most along each dimension; of a window of 7 by 7 XLA's loop is faster."""
@@ -46,10 +47,7 @@ def neutral(name: str, dtype: Any) -> Any:
     """What padding counts as in a pool."""
     if name == "reduce_window_sum":
         return 0
-    if jnp.issubdtype(dtype, np.floating):
-        return -np.inf if name == "reduce_window_max" else np.inf
-    info = jnp.iinfo(dtype)
-    return info.min if name == "reduce_window_max" else info.max
+    return lowest(dtype) if name == "reduce_window_max" else highest(dtype)
 
 
 def _pooled(m: Match) -> Callable[..., Any]:
