@@ -31,9 +31,10 @@ _BEFORE: Final = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 LARGEST_DIFFERENCE: Final = 1e-4
 """Of any output, in relation to its largest element: what single precision leaves after a step."""
 
-NOTHING: Final = 1e-4
-"""An output that is smaller than all others by this is held against these: a gradient that is zero
-but for rounding, such as that of the bias of attention's keys, has no digits to compare."""
+NOTHING: Final = 1e-2
+"""An output that is smaller than all others by this is held against these. An optimizer divides a
+gradient by its own size, and one that is zero but for rounding, such as that of the bias of
+attention's keys, has no digits to compare: the step of 6e-7 that comes of it is all rounding."""
 
 
 @dataclass(frozen=True, slots=True)

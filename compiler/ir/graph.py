@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from compiler.ir.attributes import NO_ATTRIBUTES, Attributes
 from compiler.ir.effects import NO_EFFECTS, Effects
@@ -19,6 +19,9 @@ from compiler.ir.types import Type
 YIELD: Final = "yield"
 RETURN: Final = "return"
 CONSTANT: Final = "constant"
+WIDE: Final = 32
+"""An operation of more operands is a wide one."""
+
 TERMINATORS: Final = frozenset({YIELD, RETURN})
 
 
@@ -132,6 +135,7 @@ class Operation:
         context: foreign settings the op was made under; None for the defaults.
     """
 
+    _edited: list[Value] | None
     __slots__ = (
         "_edited",
         "_next",
@@ -170,27 +174,22 @@ class Operation:
         self.parent: Region | None = None
         self._previous: Operation | None = None
         self._next: Operation | None = None
-        self.results: tuple[Value, ...] = tuple(
-            [Value(type, self, i) for i, type in enumerate(result_types)]
-        )
+        if len(result_types) == 1:  # the usual case, without a comprehension for every op
+            self.results: tuple[Value, ...] = (Value(result_types[0], self, 0),)
+        else:
+            self.results = tuple([Value(type, self, i) for i, type in enumerate(result_types)])
         self.regions: tuple[Region, ...] = tuple(regions)
         for region in regions:
             region.owner = self
         self.operands: tuple[Value, ...] = tuple(operands)
-        self._edited: list[Value] | None = None  # see ``mutate.set_operand``
+        if len(self.operands) > WIDE:
+            self.__class__, self._edited = WideOperation, None  # pyright: ignore[reportAttributeAccessIssue]
         for slot, value in enumerate(self.operands):
             uses = value._uses  # pyright: ignore[reportPrivateUsage]
             if self in uses:
                 value._note_use(self, slot)  # pyright: ignore[reportPrivateUsage]
             else:  # the usual case, without a call for every operand of a program
                 uses[self] = slot
-
-    def __getattr__(self, name: str) -> tuple[Value, ...]:
-        """Makes the operands of a wide op when somebody reads them after they were changed."""
-        if name != "operands" or self._edited is None:
-            raise AttributeError(f"an operation has no {name}")
-        self.operands = tuple(self._edited)
-        return self.operands
 
     @property
     def result(self) -> Value:
@@ -233,6 +232,31 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<Operation {self.name} of {len(self.operands)} at {self.location}>"
+
+
+_STORED: Final[Any] = Operation.operands  # the slot itself, behind the property below
+
+
+class WideOperation(Operation):
+    """An operation of many operands: changed one by one, they are a list until somebody reads them.
+
+    An operation becomes one by itself. A tuple for every change would take quadratic time.
+    """
+
+    __slots__ = ()
+
+    @property
+    def operands(self) -> tuple[Value, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The values it reads."""
+        if self._edited is not None:
+            _STORED.__set__(self, tuple(self._edited))
+            self._edited = None
+        return _STORED.__get__(self)
+
+    @operands.setter
+    def operands(self, values: tuple[Value, ...]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        _STORED.__set__(self, values)
+        self._edited = None
 
 
 class Region:

@@ -9,12 +9,18 @@ The builder and the rewriter call these; passes and rules do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Final
 
 from compiler.ir.attributes import Attributes
 from compiler.ir.errors import FrozenGraphError
-from compiler.ir.graph import Graph, Operation, ParameterInfo, Region, Value
+from compiler.ir.graph import (
+    WIDE,
+    Graph,
+    Operation,
+    ParameterInfo,
+    Region,
+    Value,
+    WideOperation,
+)
 from compiler.ir.locations import Location
 from compiler.ir.types import Type
 
@@ -30,10 +36,6 @@ def check_mutable(region: Region | None) -> None:
         found="a captured or optimized graph, which other readers share",
         hint="work on compiler.ir.clone(graph)",
     )
-
-
-_WIDE: Final = 32
-"""An op of more operands is changed in a list first: a tuple for each change takes too long."""
 
 
 def add_parameter(region: Region, type: Type, hint: str = "") -> Value:
@@ -81,8 +83,18 @@ def append(region: Region, op: Operation) -> Operation:
 def extend(region: Region, ops: Sequence[Operation]) -> None:
     """Puts detached operations at the end of the region, in order."""
     check_mutable(region)
-    for op in ops:
-        _link(region, None, op)
+    previous = region._last
+    for op in ops:  # linked here, without a call for every op of a program
+        if op.parent is not None:
+            raise ValueError(f"{op!r} already stands in a region")
+        op.parent, op._previous = region, previous
+        if previous is None:
+            region._first = op
+        else:
+            previous._next = op
+        previous = op
+    region._last = previous
+    region._count += len(ops)
 
 
 def insert_before(region: Region, anchor: Operation | None, op: Operation) -> Operation:
@@ -143,28 +155,29 @@ def drop_operands(op: Operation) -> None:
     check_mutable(op.parent)
     for slot, value in enumerate(op.operands):
         value._forget_use(op, slot)
-    op.operands, op._edited = (), None
+    op.operands = ()
 
 
 def set_operand(op: Operation, index: int, value: Value) -> None:
     """Makes one operand slot read another value."""
     check_mutable(op.parent)
-    edited = list(op.operands) if op._edited is None else op._edited
-    edited[index]._forget_use(op, index)
-    edited[index] = value
+    if isinstance(op, WideOperation):
+        edited = list(op.operands) if op._edited is None else op._edited
+        op._edited = edited
+        edited[index]._forget_use(op, index)
+        edited[index] = value
+    else:
+        op.operands[index]._forget_use(op, index)
+        op.operands = (*op.operands[:index], value, *op.operands[index + 1 :])
     value._note_use(op, index)
-    if len(edited) <= _WIDE:
-        op.operands = tuple(edited)
-        return
-    op._edited = edited
-    with suppress(AttributeError):  # nobody has read them since the last change
-        del op.operands  # made anew from the list when somebody does
 
 
 def set_operands(op: Operation, values: Sequence[Value]) -> None:
     """Makes the operation read these values instead of what it read."""
     drop_operands(op)
     op.operands = tuple(values)
+    if len(op.operands) > WIDE:
+        op.__class__, op._edited = WideOperation, None
     for slot, value in enumerate(op.operands):
         value._note_use(op, slot)
 

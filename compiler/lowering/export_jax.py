@@ -56,13 +56,13 @@ def primitive_and_params(op: Operation) -> tuple[Any, dict[str, Any]]:
 
 
 def _primitive_and_params(op: Operation, jaxprs: _Jaxprs) -> tuple[Any, dict[str, Any]]:
-    missing = none_parameters().get(op.name, ()) if op.primitive is None else ()
-    params: dict[str, Any] = dict.fromkeys(missing)
-    params |= {
+    params: dict[str, Any] = {
         name: from_attribute(value)
         for name, value in op.attributes.items()
         if not name.startswith(ANNOTATION_PREFIX)
     }
+    if op.primitive is None:  # text leaves out what is None
+        params = dict.fromkeys(none_parameters().get(op.name, ())) | params
     if op.regions:
         params.update(_region_params(op, jaxprs))
     primitive = _primitive(op)

@@ -19,9 +19,20 @@ class LocationReader:
 
     def __init__(self) -> None:
         self._frames: dict[Any, tuple[Frame, ...]] = {}
+        self._known: dict[tuple[int, int], Location] = {}
 
     def read(self, source_info: Any) -> Location:
-        """The location of an equation: the user's own line, then the library's that it called."""
+        """The location of an equation: the user's own line, then the library's that it called.
+
+        Equations that one call has made share their traceback and name stack, and so a location.
+        """
+        place = (id(source_info.traceback), id(source_info.name_stack))
+        known = self._known.get(place)
+        if known is None:  # the location holds the source information, which keeps the ids taken
+            known = self._known[place] = self._read(source_info)
+        return known
+
+    def _read(self, source_info: Any) -> Location:
         key = source_info.traceback
         frames = self._frames.get(key)
         if frames is None:

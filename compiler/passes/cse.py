@@ -93,11 +93,11 @@ class _Seen:
 
 def _place(op: Operation) -> Hashable:
     """The name and the operands; of two that may change places, in one order for both."""
-    if len(op.operands) < 2 or not lookup(op.name).commutative:
-        return (op.name, op.operands)
-    first, second, *rest = op.operands
-    pair = (first, second) if id(first) < id(second) else (second, first)
-    return (op.name, (*pair, *rest))
+    operands = op.operands
+    if len(operands) != 2 or not lookup(op.name).commutative:
+        return (op.name, operands)
+    first, second = operands
+    return (op.name, operands if id(first) < id(second) else (second, first))
 
 
 def _rest(op: Operation) -> Hashable:

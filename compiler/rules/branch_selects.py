@@ -95,6 +95,8 @@ def _branched(m: Match) -> Replacement:
 
 def _behind(m: Match, arm: Value) -> set[Operation]:
     """The ops that are there for one arm of a select only."""
+    if arm.only_reader is not m.root:  # the usual case, in which there are none
+        return set()
     others = {value for value in m.root.operands if value is not arm}
     changing = varying(m.root.parent)
 

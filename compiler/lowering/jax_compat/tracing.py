@@ -41,10 +41,16 @@ def splice(jaxpr: Jaxpr, arguments: Sequence[Any]) -> list[Any]:
         zip([*parts.constvars, *parts.invars], [*constants, *inputs], strict=True)
     )
 
+    literals: dict[int, Any] = {}
+
     def read(atom: Any, source_info: Any) -> Any:
-        if is_literal(atom):
-            return partial_eval.DynamicJaxprTracer(trace, atom.aval, atom, source_info)
-        return env[atom]
+        if not is_literal(atom):
+            return env[atom]
+        tracer = literals.get(id(atom))
+        if tracer is None:
+            tracer = partial_eval.DynamicJaxprTracer(trace, atom.aval, atom, source_info)
+            literals[id(atom)] = tracer
+        return tracer
 
     for equation in parts.equations:
         operands = [read(atom, equation.source_info) for atom in equation.invars]

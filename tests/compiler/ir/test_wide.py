@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.ir import parse_graph, print_graph, structurally_equal, verify
+from compiler.ir import Operation, parse_graph, print_graph, structurally_equal, verify
 from compiler.ir.mutate import set_operand, set_operands
 from compiler.ir.walk import clone
 
@@ -59,6 +59,15 @@ def test_all_at_once_after_one_by_one(count):
     assert print_graph(copy) == print_graph(graph)
 
 
-def test_other_names_are_still_unknown():
-    with pytest.raises(AttributeError, match="no operand"):
-        _ = wide(2).body.terminator.operand
+def test_an_op_becomes_wide_when_it_gets_more_operands():
+    graph = wide(2)
+    x, y = graph.parameters
+    end = graph.body.terminator
+    set_operands(end, [x] * 100)
+    for slot in range(100):
+        set_operand(end, slot, y)
+    assert end.operands == (y,) * 100
+    assert isinstance(end, Operation)
+    set_operands(end, [x])
+    set_operand(end, 0, y)
+    assert end.operands == (y,)
