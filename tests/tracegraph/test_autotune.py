@@ -12,8 +12,9 @@ import pytest
 
 import tracegraph as tg
 from compiler.ir import walk
-from tracegraph import tuner
-from tracegraph.tuning import Choice, Store
+from compiler.passes.pipeline import parse_pipeline
+from tracegraph import tuner, tuning
+from tracegraph.tuning import Choice, Store, key_of
 
 X = jnp.linspace(-1.0, 1.0, 128 * 4).reshape(128, 4)
 
@@ -120,6 +121,18 @@ def test_a_kept_rule_that_no_longer_exists_is_no_error(tmp_path, prefer):
     Store(tmp_path).keep(file.stem, Choice(("a-rule-of-yore",)))
     step = tg.function(looped, autotune=tuned(tmp_path))
     check(step(X), jax.jit(looped)(X))
+
+
+def test_the_key_is_of_the_graph_the_pipeline_and_the_versions(monkeypatch):
+    def key(program, passes="inline,cse"):
+        return key_of(tg.function(program).trace(X).captured, parse_pipeline(passes))
+
+    plain = key(looped)
+    assert key(looped) == plain
+    assert key(lambda x: x + 1.0) != key(lambda x: x + 2.0)
+    assert key(looped, "inline") != plain
+    monkeypatch.setattr(tuning, "version", lambda _: "0.0.0")
+    assert key(looped) != plain
 
 
 def test_no_time_means_no_alternatives(tmp_path):

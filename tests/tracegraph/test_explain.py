@@ -29,6 +29,14 @@ def test_what_a_freer_level_would_save():
     assert fast.flops == reassociate.flops
 
 
+def test_what_fires_already_is_not_said_of_a_freer_level():
+    found = tg.function(lambda a, b, v: (jnp.tanh(a @ b)[:4], a @ b @ v)).explain(A, A, V)
+    now = {one.rule for one in found.fired}
+    assert now
+    for level in found.levels:
+        assert now.isdisjoint(one.rule for one in level.fired)
+
+
 def test_at_the_freest_level_there_is_nothing_above():
     found = tg.function(product, numerics="fast").explain(A, A, V)
     assert found.levels == ()

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from compiler.lowering.kernels.kernel import Evidence, Kernel
@@ -58,11 +57,9 @@ def _row_by_row(m: Match) -> Callable[..., Any]:
 
 
 def neutral(name: str, dtype: Any) -> Any:
-    """The number that changes no bit of what it is combined with; of a sum that is -0.0."""
-    if name == "cumprod":
-        return 1
-    if name == "cumsum":
-        return -0.0 if jnp.issubdtype(dtype, np.floating) else 0
+    """The number in front of the first row, as XLA has it: a running sum of -0.0 is 0.0."""
+    if name in ("cumsum", "cumprod"):
+        return 0 if name == "cumsum" else 1
     return highest(dtype) if name == "cummin" else lowest(dtype)
 
 

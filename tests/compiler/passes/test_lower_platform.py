@@ -58,6 +58,27 @@ def test_the_level_decides():
     assert exact.count("cumsum") == 1
 
 
+def test_an_op_on_few_numbers_is_not_even_looked_at():
+    run = tg.function(running).trace(X[:3, :3]).passes[-2]
+    assert run.title.endswith("lower-platform")
+    assert not run.log.near_misses
+
+
+def test_sizes_that_are_no_numbers_are_left_alone():
+    """Beside an operand of known sizes, which alone is large enough to be looked at."""
+
+    def separable(x, w):
+        layout = ("NHWC", "HWIO", "NHWC")
+        groups = {"dimension_numbers": layout, "feature_group_count": w.shape[-1]}
+        return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", **groups)
+
+    image = jax.ShapeDtypeStruct(export.symbolic_shape("b, 32, 32, 16"), "float32")
+    weights = jnp.ones((3, 3, 1, 16))
+    exported = export.export(tg.function(separable))(image, weights)
+    x = jnp.ones((2, 32, 32, 16))
+    np.testing.assert_allclose(exported.call(x, weights), separable(x, weights), rtol=1e-6)
+
+
 def test_kernels_can_be_left_out():
     passes = "inline,lower-platform{skip=cumsum-by-rows+cummax-by-rows}"
     assert "cond" not in names(tg.function(running, passes=passes).graph(X))
