@@ -31,6 +31,9 @@ from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.runs import Call
+from tracegraph.state import nnx_objects
+from tracegraph.state.captured import warn_frozen
+from tracegraph.state.route import StateRoute
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune, Tuned, tune
 from tracegraph.tuning import Choice
@@ -118,6 +121,7 @@ class Specializer(Generic[P, R]):
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
+        stateful: whether the function may be given or capture nnx objects, to be updated in place.
     """
 
     def __init__(
@@ -126,6 +130,8 @@ class Specializer(Generic[P, R]):
         pipeline: Pipeline,
         options: dict[str, Any],
         autotune: Autotune | None = None,
+        *,
+        stateful: bool = True,
     ) -> None:
         self.fun = fun
         self.options = options
@@ -134,6 +140,7 @@ class Specializer(Generic[P, R]):
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
         self._effects = False
+        self._state = StateRoute(fun, options, self._of_values) if stateful else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
             self._full: Any = jax.jit(self._body(self._optimized), **options)
@@ -145,7 +152,11 @@ class Specializer(Generic[P, R]):
 
     def callable(self) -> Any:
         """The object the user holds."""
-        user = jax_compat.intercept_misses(self._full, self._on_miss)
+        self._direct = jax_compat.intercept_misses(self._full, self._on_miss)
+        user = self._direct
+        if self._state is not None and nnx_objects.loaded() is not None:
+            # nnx objects would be walked through in C++, for nothing: they go by the route.
+            user = jax_compat.intercept_misses(self._full, self._on_object, whole_objects=True)
         attributes: dict[str, Any] = vars(self.plain)
         for name, value in attributes.items():
             if not name.startswith("_") or name.startswith("__"):
@@ -162,6 +173,10 @@ class Specializer(Generic[P, R]):
         }
         jax_compat.attach_methods(user, methods)
         return user
+
+    def _of_values(self, fun: Callable[..., Any], options: dict[str, Any]) -> Specializer[..., Any]:
+        """What stands behind the function on the values of nnx objects."""
+        return Specializer(fun, self._programs.pipeline, options, self.autotune, stateful=False)
 
     def _body(self, jaxpr_of: Callable[[Any], Any]) -> Any:
         """A function like the user's that computes what ``jaxpr_of`` makes of its trace."""
@@ -202,6 +217,8 @@ class Specializer(Generic[P, R]):
         return program.jaxpr
 
     def _on_miss(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if self._state is not None and self._state.takes(args, kwargs):
+            return jax_compat.uncached(self._state.call(args, kwargs))
         if _capturing.active:  # the function becomes part of the graph that is being captured
             return jax_compat.uncached(self.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
@@ -213,9 +230,18 @@ class Specializer(Generic[P, R]):
             # the user's line; the body finds the trace in jit's cache. With effects every call is
             # a miss, and the trace is long there.
             traced = self._captured(args, kwargs)
+            warn_frozen(jax_compat.jaxpr_constants(traced), traced.fun_name)
             if self.autotune is not None and not self._effects:
                 self._tune(traced, args, kwargs, self.autotune)
         return compile(*args, **kwargs)
+
+    def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A miss of the callable whose C++ dispatch does not walk through objects."""
+        if self._state is not None and self._state.takes(args, kwargs):
+            return jax_compat.uncached(self._state.call(args, kwargs))
+        if jax_compat.learn_classes((args, kwargs), nnx_objects.is_stateful):
+            return jax_compat.uncached(self._direct(*args, **kwargs))
+        return self._on_miss(compile, args, kwargs)
 
     def _tune(self, traced: Any, args: Any, kwargs: Any, settings: Autotune) -> None:
         """Chooses by measurement, once for each signature; if it fails, the tables choose."""
@@ -239,6 +265,8 @@ class Specializer(Generic[P, R]):
 
     def trace(self, *args: Any, **kwargs: Any) -> Trace:
         """See ``Function.trace``."""
+        if self._state is not None and self._state.takes(args, kwargs):
+            return self._state.ask("trace", args, kwargs)
         program = self._programs.of(self._captured(args, kwargs))
         return Trace(jax_compat.method(self._full, "trace")(*args, **kwargs), program)
 
@@ -255,6 +283,9 @@ class Specializer(Generic[P, R]):
         **kwargs: Any,
     ) -> Verification:
         """See ``Function.verify``."""
+        if self._state is not None and self._state.takes(args, kwargs):
+            settings = {"seeds": seeds, "edge_values": edge_values, "numerics": numerics}
+            return self._state.ask("verify", args, {**kwargs, **settings})
         traced = self._captured(args, kwargs)
         call = Call(self.plain, self._full, args, kwargs, jax_compat.traced_consts(traced))
         program = self.trace(*args, **kwargs).program
@@ -263,6 +294,8 @@ class Specializer(Generic[P, R]):
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """See ``Function.explain``."""
+        if self._state is not None and self._state.takes(args, kwargs):
+            return self._state.ask("explain", args, kwargs)
         traced = self._captured(args, kwargs)
         tuned, pipeline = self._programs.tuned(traced), self._programs.pipeline
         program = self.trace(*args, **kwargs).program
@@ -272,7 +305,9 @@ class Specializer(Generic[P, R]):
 
     def clear_cache(self, user: Any) -> None:
         """See ``Function.clear_cache``."""
-        for jitted in (user, self._full, self._transparent, self.plain):
+        for jitted in (user, self._direct, self._full, self._transparent, self.plain):
             jax_compat.method(jitted, "clear_cache")()
+        if self._state is not None:
+            self._state.clear()
         self._programs.clear()
         self._seen_through.clear()

@@ -22,6 +22,7 @@ from compiler.lowering.jax_compat.callables import (
     function_name,
     hide_frames,
     intercept_misses,
+    jaxpr_constants,
     low_jaxpr,
     method,
     static_positions,
@@ -69,6 +70,7 @@ from compiler.lowering.jax_compat.running import (
 )
 from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
 from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
+from compiler.lowering.jax_compat.whole import learn_classes
 
 __all__ = [
     "Equation",
@@ -102,8 +104,10 @@ __all__ = [
     "is_shaped",
     "is_tracing_for_jit",
     "is_unspecified",
+    "jaxpr_constants",
     "jaxpr_function",
     "key_dtype",
+    "learn_classes",
     "low_jaxpr",
     "make_equation",
     "make_literal",

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import jax
 from jax._src import core, source_info_util, traceback_util
 
-from compiler.lowering.jax_compat.jaxprs import is_high
+from compiler.lowering.jax_compat import whole
+from compiler.lowering.jax_compat.jaxprs import is_high, split_jaxpr
 
 JitFunction = Any
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +23,9 @@ def at_top_level() -> bool:
     return core.trace_state_clean()
 
 
-def intercept_misses(jitted: JitFunction, on_miss: Callable[..., Any]) -> JitFunction:
+def intercept_misses(
+    jitted: JitFunction, on_miss: Callable[..., Any], *, whole_objects: bool = False
+) -> JitFunction:
     """A jit callable that asks ``on_miss`` whenever its C++ cache has no answer.
 
     Hits stay in C++ and cost what they cost in jit. ``on_miss(compile, args, kwargs)`` either calls
@@ -30,6 +33,12 @@ def intercept_misses(jitted: JitFunction, on_miss: Callable[..., Any]) -> JitFun
 
     The way in is the callable's pickle state, the same in every version served; it names the
     function that is run on a miss.
+
+    Args:
+        jitted: the callable.
+        on_miss: what to ask.
+        whole_objects: whether C++ is to ask at once where an argument is an object of a registered
+            class, instead of walking through it; see ``learn_classes``.
     """
     state = dict(jitted.__getstate__())
     compile = state["cache_miss"]
@@ -39,6 +48,8 @@ def intercept_misses(jitted: JitFunction, on_miss: Callable[..., Any]) -> JitFun
         return on_miss(compile, args, kwargs)
 
     state["cache_miss"] = cache_miss
+    if whole_objects:
+        state["pytree_registry"] = whole.REGISTRY
     cls: Any = type(jitted)
     twin = cls.__new__(cls)
     twin.__setstate__(state)
@@ -97,6 +108,11 @@ def traced_consts(traced: Any) -> Sequence[Any]:
     if consts is not None:
         return tuple(consts)
     return tuple(traced._args_flat[: traced._num_consts])
+
+
+def jaxpr_constants(traced: Any) -> Sequence[Any]:
+    """The arrays that the trace of a function holds as they are."""
+    return split_jaxpr(traced.jaxpr).constants
 
 
 def traced_out_tree(traced: Any) -> Any:

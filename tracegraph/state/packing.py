@@ -1,0 +1,203 @@
+"""Packing nnx objects: their values as leaves of a call, their structure beside them.
+
+A ``Plan`` remembers how some objects were packed, so that the next call reads each value where it
+lies instead of walking the objects. It holds as long as nothing but values changes in them.
+"""
+
+# jax and flax annotate their functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jax
+
+from compiler.lowering import jax_compat
+from tracegraph.state import nnx_objects
+
+jax_compat.hide_frames(__file__)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Structure:
+    """What objects are but for their values; one object for each structure of a function.
+
+    Attributes:
+        graphdef: nnx's own description, shared references included.
+        tree: the tree of the state's leaves.
+        owners: for each leaf, which of the packed objects it hangs on first.
+        count: how many objects there are.
+        in_context: whether they were split in nnx's update context.
+    """
+
+    graphdef: Any
+    tree: Any
+    owners: tuple[int, ...]
+    count: int
+    in_context: bool
+
+
+class Packed:
+    """The values of one object, in a call's arguments or results, in the place of the object.
+
+    Attributes:
+        values: the leaves that hang on this object first.
+        key: which object of which structure.
+    """
+
+    __slots__ = ("key", "values")
+
+    def __init__(self, values: Sequence[Any], key: tuple[Any, int]) -> None:
+        self.values = values
+        self.key = key
+
+
+jax.tree_util.register_pytree_node(
+    Packed, lambda packed: (packed.values, packed.key), lambda key, values: Packed(values, key)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to read the values of some objects, and how to see whether that still holds.
+
+    Attributes:
+        structure: theirs.
+        variables: where each leaf lies; None where a leaf is no variable's value.
+        watched: containers that the objects consist of, each with a copy of what was in it.
+    """
+
+    structure: Structure
+    variables: tuple[Any, ...]
+    watched: tuple[tuple[Any, Any], ...]
+
+    def holds(self) -> bool:
+        """Whether nothing but the values of variables has changed since the plan was made."""
+        try:
+            return all(live == copy for live, copy in self.watched)
+        except (ValueError, TypeError):  # an array was exchanged for another: no yes or no
+            return False
+
+    def values(self) -> list[Any]:
+        """The value of each leaf now."""
+        return list(map(nnx_objects.raw_reader(), self.variables))
+
+
+class Plans:
+    """The plans of a function, each for as long as its first object lives."""
+
+    LIMIT: Final = 64
+    """So many are kept; the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._structures: dict[Any, Structure] = {}
+        self._plans: dict[tuple[int, ...], tuple[Any, Plan]] = {}
+
+    def pack(self, objects: Sequence[Any]) -> tuple[Structure, list[Any], Plan | None]:
+        """The structure of some objects and their values; the plan by which they were read."""
+        key = tuple(map(id, objects))
+        known = self._plans.get(key)
+        if known is not None and known[0]() is objects[0] and known[1].holds():
+            return known[1].structure, known[1].values(), known[1]
+        graphdef, state = nnx_objects.split(objects)
+        structure, values = self._structure(graphdef, state, len(objects), in_context=False)
+        plan = _plan(structure, objects, state)
+        self._keep(key, objects, plan)
+        return structure, values, plan
+
+    def pack_in_context(self, objects: Sequence[Any]) -> tuple[Structure, list[Any]]:
+        """The structure and values of some objects, split in nnx's open update context."""
+        graphdef, state = nnx_objects.split_in_context(objects)
+        return self._structure(graphdef, state, len(objects), in_context=True)
+
+    def _structure(
+        self, graphdef: Any, state: Any, count: int, *, in_context: bool
+    ) -> tuple[Structure, list[Any]]:
+        values, tree = jax.tree.flatten(state)
+        key = (graphdef, tree, in_context)
+        if key not in self._structures:
+            owners = tuple(path[0] for path in nnx_objects.places(state))
+            self._structures[key] = Structure(graphdef, tree, owners, count, in_context)
+        return self._structures[key], values
+
+    def _keep(self, key: tuple[int, ...], objects: Sequence[Any], plan: Plan | None) -> None:
+        self._plans.pop(key, None)
+        if plan is None:
+            return
+        while len(self._plans) >= self.LIMIT:
+            self._plans.pop(next(iter(self._plans)))
+        first = weakref.ref(objects[0], lambda _: self._plans.pop(key, None))
+        self._plans[key] = (first, plan)
+
+
+def packed(structure: Structure, values: Sequence[Any]) -> list[Packed]:
+    """The values in the places of the objects that they hang on."""
+    own: list[list[Any]] = [[] for _ in range(structure.count)]
+    for owner, value in zip(structure.owners, values, strict=True):
+        own[owner].append(value)
+    return [Packed(mine, (structure, place)) for place, mine in enumerate(own)]
+
+
+def unpacked(packs: Sequence[Packed]) -> tuple[Structure, list[Any]]:
+    """The structure of packed objects, and all their values in its order."""
+    structure: Structure = packs[0].key[0]
+    fresh = [iter(pack.values) for pack in packs]
+    return structure, [next(fresh[owner]) for owner in structure.owners]
+
+
+def _plan(structure: Structure, objects: Sequence[Any], state: Any) -> Plan | None:
+    """How to read these objects again; None where a walk is needed each time."""
+    found = dict(nnx_objects.nodes(objects))
+    variables = tuple(found.get(path) for path in nnx_objects.places(state))
+    if nnx_objects.is_variable(objects[0]) or not all(map(nnx_objects.is_variable, variables)):
+        return None
+    inner = {path[:-1] for path in found if path}
+    watched: list[tuple[Any, Any]] = []
+    for path, node in found.items():
+        if nnx_objects.is_variable(node):
+            watched.append(_snapshot(nnx_objects.metadata(node)))
+        elif path in inner and path:
+            watched.append(_snapshot(_contents(node)))
+    if any(container is None for container, _ in watched):
+        return None
+    return Plan(structure, variables, tuple(watched))
+
+
+def _contents(node: Any) -> Any:
+    """The container in which an object's parts lie, live; None if it is of an unknown kind."""
+    if nnx_objects.is_object(node):
+        return vars(node)
+    if isinstance(node, (dict, list, tuple)):
+        return node
+    mapping = getattr(node, "raw_mapping", None)
+    return mapping if isinstance(mapping, dict) else None
+
+
+def _snapshot(container: Any) -> tuple[Any, Any]:
+    """A container and a copy of it; what cannot change is its own copy."""
+    return container, container.copy() if isinstance(container, (dict, list)) else container
+
+
+def replaced(tree: Any, fresh: Sequence[Any], stop: Callable[[Any], bool]) -> Any:
+    """A tree with other things in the places of those at which ``stop`` holds, in order."""
+    rest = iter(fresh)
+
+    def exchange(leaf: Any) -> Any:
+        return next(rest) if stop(leaf) else leaf
+
+    return jax.tree.map(exchange, tree, is_leaf=lambda leaf: stop(leaf) or is_end(leaf))
+
+
+def is_packed(value: Any) -> bool:
+    """Whether a value stands in the place of an nnx object."""
+    return isinstance(value, Packed)
+
+
+def is_end(value: Any) -> bool:
+    """Whether a tree is not searched below a value."""
+    return nnx_objects.is_boundary(value)

@@ -1,0 +1,176 @@
+"""Functions of nnx objects as functions of arrays, and the way back into the objects.
+
+``pure`` is what is traced: it makes objects of its packed arguments, runs the user's function, and
+returns what changed in them. ``call`` packs the arguments outside, and puts the changes into the
+caller's own objects.
+
+Most calls change values only: their results carry the new values by number. A call that changes
+the structure (a variable more, another attribute) or that returns an object goes through nnx's own
+update context instead, which is slower and does everything.
+"""
+
+# jax and flax annotate their functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import jax
+
+from compiler.lowering import jax_compat
+from tracegraph.state import nnx_objects
+from tracegraph.state.captured import captured_objects, lent
+from tracegraph.state.packing import (
+    Packed,
+    Plan,
+    Plans,
+    Structure,
+    is_packed,
+    packed,
+    replaced,
+    unpacked,
+)
+
+jax_compat.hide_frames(__file__)
+
+CAPTURED: Final = "__tracegraph_captured__"
+"""The keyword under which objects that the function captures are passed."""
+
+
+class _StructureChanged(Exception):  # noqa: N818 - no error: the call is made again the other way
+    """The traced function changed more than values."""
+
+
+class Prepared(NamedTuple):
+    """A call with its objects packed.
+
+    Attributes:
+        args: the positional arguments of the pure function.
+        kwargs: its keyword arguments.
+        structure: that of all objects together.
+        plan: where the objects' variables are; None in nnx's update context.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    structure: Structure
+    plan: Plan | None
+
+
+class StatefulFunction:
+    """A user's function that takes or captures nnx objects.
+
+    Args:
+        fun: the user's function.
+        options: those of ``jax.jit``.
+    """
+
+    def __init__(self, fun: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.fun = fun
+        self._keep_all = bool(options.get("donate_argnums") or options.get("donate_argnames"))
+        self._plans = Plans()
+        self._in_context: set[Structure] = set()
+
+    def options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options of ``jax.jit`` for the pure function, from those for the user's."""
+        if options.get("out_shardings") is None:
+            return options
+        return {**options, "out_shardings": (options["out_shardings"], None)}
+
+    def concerns(self, args: Any, kwargs: Any) -> bool:
+        """Whether a call has to do with nnx objects."""
+        if nnx_objects.loaded() is None:
+            return False
+        return bool(nnx_objects.stateful_leaves((args, kwargs)) or captured_objects(self.fun))
+
+    def call(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Runs the pure function on a call's packed arguments and updates the caller's objects.
+
+        Args:
+            run: the pure function, compiled or not.
+            args: the caller's positional arguments.
+            kwargs: the caller's keyword arguments.
+
+        Returns:
+            What the user's function returns.
+        """
+        with self.opened(args, kwargs) as prepared:
+            try:
+                result, changed = run(*prepared.args, **prepared.kwargs)
+            except _StructureChanged:
+                self._in_context.add(prepared.structure)
+            else:
+                return self._written(prepared, result, changed)
+        return self.call(run, args, kwargs)
+
+    @contextmanager
+    def opened(self, args: Any, kwargs: Any) -> Generator[Prepared]:
+        """A call with its objects packed, for as long as nnx's update context has to be open."""
+        given = nnx_objects.stateful_leaves((args, kwargs))
+        objects = [*given, *captured_objects(self.fun)]
+        structure, values, plan = self._plans.pack(objects)
+        if plan is not None and structure not in self._in_context:
+            yield self._prepared(args, kwargs, len(given), (structure, values, plan))
+            return
+        with nnx_objects.update_context():
+            structure, values = self._plans.pack_in_context(objects)
+            yield self._prepared(args, kwargs, len(given), (structure, values, None))
+
+    def _prepared(
+        self, args: Any, kwargs: Any, given: int, pack: tuple[Structure, list[Any], Plan | None]
+    ) -> Prepared:
+        structure, values, plan = pack
+        packs = packed(structure, values)
+        args, kwargs = replaced((args, kwargs), packs, nnx_objects.is_stateful)
+        if len(packs) > given:
+            kwargs = {**kwargs, CAPTURED: packs[given:]}
+        return Prepared(args, kwargs, structure, plan)
+
+    def _written(self, prepared: Prepared, result: Any, changed: Any) -> Any:
+        """The user's result; what changed is in the caller's objects now."""
+        if prepared.plan is not None:
+            for place, value in changed.items():
+                nnx_objects.assign(prepared.plan.variables[place], value)
+            return result
+        objects = nnx_objects.merge_outside(*changed)
+        return replaced(result, objects[prepared.structure.count :], is_packed)
+
+    def pure(self, *args: Any, **kwargs: Any) -> Any:
+        """The user's function on packed arguments: its result, and what it changed."""
+        captured = kwargs.pop(CAPTURED, [])
+        given = [
+            leaf for leaf in jax.tree.leaves((args, kwargs), is_leaf=is_packed) if is_packed(leaf)
+        ]
+        structure, values = unpacked([*given, *captured])
+        state = jax.tree.unflatten(structure.tree, values)
+        objects = nnx_objects.merge(structure.graphdef, state, structure.in_context)
+        args, kwargs = replaced((args, kwargs), objects[: len(given)], is_packed)
+        originals = captured_objects(self.fun) if captured else []
+        with lent(originals, objects[len(given) :]):
+            result = self.fun(*args, **kwargs)
+        if structure.in_context:
+            return _in_context(objects, result)
+        return result, self._changed(structure, objects, values, result)
+
+    def _changed(
+        self, structure: Structure, objects: Sequence[Any], values: Sequence[Any], result: Any
+    ) -> dict[int, Any]:
+        """The leaves that the function gave other values, by number."""
+        graphdef, state = nnx_objects.split(objects)
+        if graphdef != structure.graphdef or nnx_objects.stateful_leaves(result):
+            raise _StructureChanged
+        after = jax.tree.leaves(state)
+        pairs = enumerate(zip(values, after, strict=True))
+        return {place: new for place, (old, new) in pairs if self._keep_all or new is not old}
+
+
+def _in_context(objects: Sequence[Any], result: Any) -> tuple[Any, Any]:
+    """The result with its objects taken out, and all objects as nnx sends them outside."""
+    returned = nnx_objects.stateful_leaves(result)
+    marks = [Packed((), (None, place)) for place in range(len(returned))]
+    rest = replaced(result, marks, nnx_objects.is_stateful)
+    return rest, nnx_objects.split_in_context([*objects, *returned])
