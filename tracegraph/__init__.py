@@ -28,6 +28,9 @@ from compiler.ir.printer import print_graph
 from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
+from tracegraph.retraces.budgets import BudgetError, expect
+from tracegraph.retraces.history import Retrace, RetraceWarning
+from tracegraph.state.captured import FrozenStateWarning
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
@@ -36,15 +39,20 @@ __version__ = _metadata.version("tracegraph")
 
 __all__ = [
     "Autotune",
+    "BudgetError",
     "Explanation",
+    "FrozenStateWarning",
     "Function",
     "Graph",
     "OptimizationWarning",
+    "Retrace",
+    "RetraceWarning",
     "Stage",
     "Trace",
     "TracegraphError",
     "Verification",
     "__version__",
+    "expect",
     "function",
     "parse_graph",
     "print_graph",

@@ -23,6 +23,8 @@ from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
 from tracegraph.explanation import Explanation
+from tracegraph.retraces.budgets import Budgets
+from tracegraph.retraces.history import Retraces
 from tracegraph.rules import Rule, verify_all
 from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
@@ -98,6 +100,10 @@ class Function(Protocol[P, R_co]):
         """What fired for these arguments, what it was worth, and what a freer level would add."""
         ...
 
+    def retraces(self) -> Retraces:
+        """Every trace and compilation so far, each with its cause, call site and milliseconds."""
+        ...
+
     def clear_cache(self) -> None:
         """Forgets every signature."""
         ...
@@ -112,6 +118,10 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    max_traces: int | None = None,
+    max_ops: int | None = None,
+    max_compile_seconds: float | None = None,
+    max_peak_bytes: int | None = None,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -121,6 +131,10 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    max_traces: int | None = None,
+    max_ops: int | None = None,
+    max_compile_seconds: float | None = None,
+    max_peak_bytes: int | None = None,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -132,6 +146,10 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    max_traces: int | None = None,
+    max_ops: int | None = None,
+    max_compile_seconds: float | None = None,
+    max_peak_bytes: int | None = None,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
@@ -150,6 +168,10 @@ def function(
             unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
+        max_traces: how often the function may be traced before a ``BudgetError``.
+        max_ops: how many operations its optimized graph may have, bodies included.
+        max_compile_seconds: how many seconds XLA may take for a signature.
+        max_peak_bytes: how many bytes may be alive at once in its graph, as if nothing were fused.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:
@@ -168,13 +190,18 @@ def function(
             rules=kept,
             numerics=numerics,
             autotune=autotune,
+            max_traces=max_traces,
+            max_ops=max_ops,
+            max_compile_seconds=max_compile_seconds,
+            max_peak_bytes=max_peak_bytes,
             **jit_options,
         )
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    return Specializer(fun, pipeline, jit_options, _settings(autotune)).callable()
+    budgets = Budgets(max_traces, max_ops, max_compile_seconds, max_peak_bytes)
+    return Specializer(fun, pipeline, jit_options, _settings(autotune), budgets).callable()
 
 
 def _settings(autotune: object) -> Autotune | None:

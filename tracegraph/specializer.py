@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Generator
@@ -30,6 +31,9 @@ from tracegraph.collector import paused_collector
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
+from tracegraph.retraces.budgets import NO_BUDGETS, Budgets
+from tracegraph.retraces.clock import measuring
+from tracegraph.retraces.recorder import Recorder
 from tracegraph.runs import Call
 from tracegraph.state import nnx_objects
 from tracegraph.state.captured import warn_frozen
@@ -121,6 +125,7 @@ class Specializer(Generic[P, R]):
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
+        budgets: what the function may cost.
         stateful: whether the function may be given or capture nnx objects, to be updated in place.
     """
 
@@ -130,6 +135,7 @@ class Specializer(Generic[P, R]):
         pipeline: Pipeline,
         options: dict[str, Any],
         autotune: Autotune | None = None,
+        budgets: Budgets = NO_BUDGETS,
         *,
         stateful: bool = True,
     ) -> None:
@@ -140,6 +146,7 @@ class Specializer(Generic[P, R]):
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
         self._effects = False
+        self._recorder = Recorder(fun, self.plain, budgets)
         self._state = StateRoute(fun, options, self._of_values) if stateful else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
@@ -148,7 +155,8 @@ class Specializer(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
-        return Specializer, (self.fun, self._programs.pipeline, self.options, self.autotune)
+        settings = (self.autotune, self._recorder.budgets)
+        return Specializer, (self.fun, self._programs.pipeline, self.options, *settings)
 
     def callable(self) -> Any:
         """The object the user holds."""
@@ -168,6 +176,7 @@ class Specializer(Generic[P, R]):
             "lower": self.lower,
             "verify": self.verify,
             "explain": self.explain,
+            "retraces": self._recorder.rows,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
             "clear_cache": functools.partial(self.clear_cache, user),
         }
@@ -176,7 +185,8 @@ class Specializer(Generic[P, R]):
 
     def _of_values(self, fun: Callable[..., Any], options: dict[str, Any]) -> Specializer[..., Any]:
         """What stands behind the function on the values of nnx objects."""
-        return Specializer(fun, self._programs.pipeline, options, self.autotune, stateful=False)
+        settings = (self.autotune, self._recorder.budgets)
+        return Specializer(fun, self._programs.pipeline, options, *settings, stateful=False)
 
     def _body(self, jaxpr_of: Callable[[Any], Any]) -> Any:
         """A function like the user's that computes what ``jaxpr_of`` makes of its trace."""
@@ -201,8 +211,10 @@ class Specializer(Generic[P, R]):
 
     def _captured(self, args: Any, kwargs: Any) -> Any:
         """The trace of the user's Python, from jit's cache where it is there already."""
+        start = time.perf_counter()
         with _capturing():
             traced = jax_compat.method(self.plain, "trace")(*args, **kwargs)
+        self._recorder.traced(traced, args, kwargs, (time.perf_counter() - start) * 1e3)
         self._effects = self._effects or bool(traced.jaxpr.effects)
         return traced
 
@@ -220,6 +232,7 @@ class Specializer(Generic[P, R]):
         if self._state is not None and self._state.takes(args, kwargs):
             return jax_compat.uncached(self._state.call(args, kwargs))
         if _capturing.active:  # the function becomes part of the graph that is being captured
+            self._captured(args, kwargs)
             return jax_compat.uncached(self.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
             return jax_compat.uncached(self._transparent(*args, **kwargs))
@@ -233,6 +246,11 @@ class Specializer(Generic[P, R]):
             warn_frozen(jax_compat.jaxpr_constants(traced), traced.fun_name)
             if self.autotune is not None and not self._effects:
                 self._tune(traced, args, kwargs, self.autotune)
+            self._recorder.check(traced, self._programs.of)
+            with measuring() as spent:
+                result = compile(*args, **kwargs)
+            self._recorder.compiled(traced, args, kwargs, spent, self._programs.of)
+            return result
         return compile(*args, **kwargs)
 
     def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -31,6 +31,7 @@ class Structure:
         graphdef: nnx's own description, shared references included.
         tree: the tree of the state's leaves.
         owners: for each leaf, which of the packed objects it hangs on first.
+        paths: for each leaf, where in the object it lies, such as ``layer.kernel``.
         count: how many objects there are.
         in_context: whether they were split in nnx's update context.
     """
@@ -38,6 +39,7 @@ class Structure:
     graphdef: Any
     tree: Any
     owners: tuple[int, ...]
+    paths: tuple[str, ...]
     count: int
     in_context: bool
 
@@ -57,8 +59,25 @@ class Packed:
         self.key = key
 
 
-jax.tree_util.register_pytree_node(
-    Packed, lambda packed: (packed.values, packed.key), lambda key, values: Packed(values, key)
+def _with_paths(packed: Packed) -> tuple[Any, Any]:
+    """The values by the paths at which they lie in the object."""
+    structure, place = packed.key
+    if structure is None:
+        return [], packed.key
+    own = [
+        path
+        for owner, path in zip(structure.owners, structure.paths, strict=True)
+        if owner == place
+    ]
+    keys = [jax.tree_util.GetAttrKey(path) for path in own]
+    return list(zip(keys, packed.values, strict=True)), packed.key
+
+
+jax.tree_util.register_pytree_with_keys(
+    Packed,
+    _with_paths,
+    lambda key, values: Packed(tuple(values), key),
+    lambda packed: (packed.values, packed.key),
 )
 
 
@@ -121,8 +140,10 @@ class Plans:
         values, tree = jax.tree.flatten(state)
         key = (graphdef, tree, in_context)
         if key not in self._structures:
-            owners = tuple(path[0] for path in nnx_objects.places(state))
-            self._structures[key] = Structure(graphdef, tree, owners, count, in_context)
+            places = nnx_objects.places(state)
+            owners = tuple(path[0] for path in places)
+            paths = tuple(".".join(map(str, path[1:])) for path in places)
+            self._structures[key] = Structure(graphdef, tree, owners, paths, count, in_context)
         return self._structures[key], values
 
     def _keep(self, key: tuple[int, ...], objects: Sequence[Any], plan: Plan | None) -> None:

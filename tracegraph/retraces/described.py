@@ -1,0 +1,155 @@
+"""A call in the caller's terms: everything on which it depends whether Python has to run again."""
+
+# jax annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jax
+import jax.core
+
+from compiler.lowering import jax_compat
+
+_LONGEST: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An array among the arguments.
+
+    Attributes:
+        shape: its shape as text.
+        dtype: its element type.
+        weak: whether its type is weak, as that of a Python number is.
+        sharding: where it lies, if that was said; empty for an array that may lie anywhere.
+    """
+
+    shape: str
+    dtype: str
+    weak: str
+    sharding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A call, described.
+
+    Attributes:
+        leaves: each array by its path, such as ``batch['x'][0]``.
+        static: each static argument by its name.
+        trees: the structure of each argument.
+        settings: JAX's configuration.
+        identity: which function object it was.
+        captured: what the function object closes over, and its defaults.
+    """
+
+    leaves: Mapping[str, Leaf]
+    static: Mapping[str, Any]
+    trees: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    identity: int
+    captured: tuple[Any, ...]
+
+
+def describe(
+    fun: Callable[..., Any],
+    jitted: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    identity: int,
+) -> Described:
+    """Describes a call.
+
+    Args:
+        fun: the user's function.
+        jitted: the jit callable that knows which arguments are static.
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+        identity: a number of the function object's own.
+    """
+    positions, names = jax_compat.static_positions(jitted)
+    places = {place % len(args) for place in positions} if args else set[int]()
+    leaves: dict[str, Leaf] = {}
+    static: dict[str, Any] = {}
+    trees: dict[str, Any] = {}
+    labels = _labels(fun, len(args))
+    given = [(labels[i], value, i in places) for i, value in enumerate(args)]
+    given += [(name, value, name in names) for name, value in kwargs.items()]
+    for label, value, is_static in given:
+        if is_static:
+            static[label] = value
+            continue
+        paths, trees[label] = jax.tree_util.tree_flatten_with_path(value)
+        for path, leaf in paths:
+            leaves[label + jax.tree_util.keystr(path)] = _leaf(leaf)
+    own = inspect.unwrap(fun)
+    return Described(leaves, static, trees, _settings(), identity, _captured(own))
+
+
+def _labels(fun: Callable[..., Any], count: int) -> list[str]:
+    """The names of the positional arguments."""
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    rest = next((p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), "args")
+    return [*names, *(f"{rest}[{i}]" for i in range(max(0, count - len(names))))][:count]
+
+
+def _leaf(value: Any) -> Leaf:
+    try:
+        type = jax.typeof(value)
+        shape, dtype = str(tuple(type.shape)), str(type.dtype)
+        weak = "weak" if getattr(type, "weak_type", False) else "strong"
+    except Exception:  # no array: jit will say so in its own words
+        return Leaf("", _class_name(value), "strong", "")
+    return Leaf(shape, dtype, weak, _sharding(value))
+
+
+def _class_name(value: Any) -> str:
+    """The class of a value, as the user writes it."""
+    return value.__class__.__qualname__
+
+
+def _sharding(value: Any) -> str:
+    """Where an array lies, if it is committed to it."""
+    if isinstance(value, jax.core.Tracer) or not getattr(value, "committed", False):
+        return ""
+    return str(value.sharding)
+
+
+def _settings() -> dict[str, Any]:
+    """JAX's configuration as it is at this moment, contexts included."""
+    names = [name for name in jax.config.values if not name.startswith("jax_dump")]
+    found = {name: getattr(jax.config, name, None) for name in names}
+    found["mesh"] = str(jax.sharding.get_abstract_mesh())
+    return found
+
+
+def _captured(fun: Any) -> tuple[Any, ...]:
+    """What a function object holds of its surroundings."""
+    if not isinstance(fun, types.FunctionType):
+        return (fun,)
+    found: list[Any] = []
+    for cell in fun.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:  # not assigned yet
+            found.append(None)
+    return (*found, *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values())
+
+
+def short(value: object) -> str:
+    """A value as text that fits on a line."""
+    text = repr(value) if not isinstance(value, str) else value
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
