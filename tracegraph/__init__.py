@@ -34,12 +34,16 @@ from tracegraph.state.captured import FrozenStateWarning
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
+from tracegraph.warm.cache import Cache, CacheInfo, CacheWarning
 
 __version__ = _metadata.version("tracegraph")
 
 __all__ = [
     "Autotune",
     "BudgetError",
+    "Cache",
+    "CacheInfo",
+    "CacheWarning",
     "Explanation",
     "FrozenStateWarning",
     "Function",

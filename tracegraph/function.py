@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
@@ -30,6 +30,7 @@ from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
+from tracegraph.warm.cache import Cache, CacheInfo, cache_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +105,10 @@ class Function(Protocol[P, R_co]):
         """Every trace and compilation so far, each with its cause, call site and milliseconds."""
         ...
 
+    def cache_info(self) -> CacheInfo:
+        """What the cache on disk did for this function, and what it declined."""
+        ...
+
     def clear_cache(self) -> None:
         """Forgets every signature."""
         ...
@@ -122,6 +127,7 @@ def function(
     max_ops: int | None = None,
     max_compile_seconds: float | None = None,
     max_peak_bytes: int | None = None,
+    cache: bool | Literal["verify"] | Cache | None = None,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -135,6 +141,7 @@ def function(
     max_ops: int | None = None,
     max_compile_seconds: float | None = None,
     max_peak_bytes: int | None = None,
+    cache: bool | Literal["verify"] | Cache | None = None,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -150,6 +157,7 @@ def function(
     max_ops: int | None = None,
     max_compile_seconds: float | None = None,
     max_peak_bytes: int | None = None,
+    cache: bool | Literal["verify"] | Cache | None = None,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
@@ -172,6 +180,10 @@ def function(
         max_ops: how many operations its optimized graph may have, bodies included.
         max_compile_seconds: how many seconds XLA may take for a signature.
         max_peak_bytes: how many bytes may be alive at once in its graph, as if nothing were fused.
+        cache: whether to keep compiled programs on disk, so that a later process reaches its
+            first result without running Python here: True, ``"verify"`` to trace all the same and
+            compare, or a ``Cache``. None for yes if TRACEGRAPH_CACHE_DIR is set. What cannot be
+            fingerprinted is not kept; ``cache_info`` says why.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:
@@ -194,6 +206,7 @@ def function(
             max_ops=max_ops,
             max_compile_seconds=max_compile_seconds,
             max_peak_bytes=max_peak_bytes,
+            cache=cache,
             **jit_options,
         )
     text = DEFAULT_PIPELINE if passes is None else passes
@@ -201,7 +214,8 @@ def function(
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
     budgets = Budgets(max_traces, max_ops, max_compile_seconds, max_peak_bytes)
-    return Specializer(fun, pipeline, jit_options, _settings(autotune), budgets).callable()
+    settings = (_settings(autotune), budgets, cache_settings(cache))
+    return Specializer(fun, pipeline, jit_options, *settings).callable()
 
 
 def _settings(autotune: object) -> Autotune | None:

@@ -11,6 +11,7 @@ jit traces, so they run when jit has no compiled answer for a signature and neve
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import time
 import warnings
@@ -43,6 +44,8 @@ from tracegraph.tuner import Autotune, Tuned, tune
 from tracegraph.tuning import Choice
 from tracegraph.verification import Verification
 from tracegraph.verify import level_of, verify_call
+from tracegraph.warm.cache import NO_CACHE, Cache, CacheInfo, FunctionCache
+from tracegraph.warm.route import WarmRoute
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,6 +129,7 @@ class Specializer(Generic[P, R]):
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
         budgets: what the function may cost.
+        cache: how compiled programs are kept for later processes; None not to.
         stateful: whether the function may be given or capture nnx objects, to be updated in place.
     """
 
@@ -136,6 +140,7 @@ class Specializer(Generic[P, R]):
         options: dict[str, Any],
         autotune: Autotune | None = None,
         budgets: Budgets = NO_BUDGETS,
+        cache: Cache | None = None,
         *,
         stateful: bool = True,
     ) -> None:
@@ -148,6 +153,8 @@ class Specializer(Generic[P, R]):
         self._effects = False
         self._recorder = Recorder(fun, self.plain, budgets)
         self._state = StateRoute(fun, options, self._of_values) if stateful else None
+        self._cache = cache
+        self._warm = None if cache is None else self._warm_route(cache, stateful)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
             self._full: Any = jax.jit(self._body(self._optimized), **options)
@@ -155,7 +162,7 @@ class Specializer(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
-        settings = (self.autotune, self._recorder.budgets)
+        settings = (self.autotune, self._recorder.budgets, self._cache)
         return Specializer, (self.fun, self._programs.pipeline, self.options, *settings)
 
     def callable(self) -> Any:
@@ -177,15 +184,36 @@ class Specializer(Generic[P, R]):
             "verify": self.verify,
             "explain": self.explain,
             "retraces": self._recorder.rows,
+            "cache_info": self.cache_info,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
             "clear_cache": functools.partial(self.clear_cache, user),
         }
         jax_compat.attach_methods(user, methods)
         return user
 
+    def _warm_route(self, cache: Cache, stateful: bool) -> WarmRoute:
+        """The way to programs on disk; a function of values is known by the user's own."""
+        fun = self.fun if stateful else inspect.unwrap(self.fun, stop=lambda f: f is not self.fun)
+        made_by = (self._programs.pipeline, self.options, self.autotune)
+        kept = FunctionCache(fun, cache, made_by)
+        return WarmRoute(kept, self.plain, self._built, self._program_of_call)
+
+    def _program_of_call(self, args: Any, kwargs: Any) -> Program | None:
+        return self._programs.of(self._captured(args, kwargs))
+
+    def _built(self, args: Any, kwargs: Any) -> tuple[Any, Program | None] | None:
+        """A call traced and compiled to be kept; None where it has effects."""
+        traced = self._prepared(args, kwargs)
+        if traced.jaxpr.effects:
+            return None
+        with measuring() as spent:
+            compiled = jax_compat.method(self._full, "trace")(*args, **kwargs).lower().compile()
+        self._recorder.compiled(traced, args, kwargs, spent, self._programs.of)
+        return compiled, self._programs.of(traced)
+
     def _of_values(self, fun: Callable[..., Any], options: dict[str, Any]) -> Specializer[..., Any]:
         """What stands behind the function on the values of nnx objects."""
-        settings = (self.autotune, self._recorder.budgets)
+        settings = (self.autotune, self._recorder.budgets, self._cache)
         return Specializer(fun, self._programs.pipeline, options, *settings, stateful=False)
 
     def _body(self, jaxpr_of: Callable[[Any], Any]) -> Any:
@@ -242,16 +270,24 @@ class Specializer(Generic[P, R]):
             # Traced out here, an error of the user's function or of an option is jit's own, with
             # the user's line; the body finds the trace in jit's cache. With effects every call is
             # a miss, and the trace is long there.
-            traced = self._captured(args, kwargs)
-            warn_frozen(jax_compat.jaxpr_constants(traced), traced.fun_name)
-            if self.autotune is not None and not self._effects:
-                self._tune(traced, args, kwargs, self.autotune)
-            self._recorder.check(traced, self._programs.of)
+            answer = None if self._warm is None else self._warm.answer(args, kwargs)
+            if answer is not None:
+                return answer
+            traced = self._prepared(args, kwargs)
             with measuring() as spent:
                 result = compile(*args, **kwargs)
             self._recorder.compiled(traced, args, kwargs, spent, self._programs.of)
             return result
         return compile(*args, **kwargs)
+
+    def _prepared(self, args: Any, kwargs: Any) -> Any:
+        """The trace of a call, with all that has to be done before it is compiled."""
+        traced = self._captured(args, kwargs)
+        warn_frozen(jax_compat.jaxpr_constants(traced), traced.fun_name)
+        if self.autotune is not None and not self._effects:
+            self._tune(traced, args, kwargs, self.autotune)
+        self._recorder.check(traced, self._programs.of)
+        return traced
 
     def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A miss of the callable whose C++ dispatch does not walk through objects."""
@@ -321,11 +357,19 @@ class Specializer(Generic[P, R]):
             return explain_program(program, pipeline)
         return explain_program(program, tuned.choice.applied(pipeline), str(tuned))
 
+    def cache_info(self) -> CacheInfo:
+        """See ``Function.cache_info``."""
+        if self._state is not None and self._state.inner is not None:
+            return self._state.inner.cache_info()
+        return NO_CACHE if self._warm is None else self._warm.cache.info()
+
     def clear_cache(self, user: Any) -> None:
         """See ``Function.clear_cache``."""
         for jitted in (user, self._direct, self._full, self._transparent, self.plain):
             jax_compat.method(jitted, "clear_cache")()
         if self._state is not None:
             self._state.clear()
+        if self._warm is not None:
+            self._warm.clear()
         self._programs.clear()
         self._seen_through.clear()

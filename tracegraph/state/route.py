@@ -23,6 +23,9 @@ class StateRoute:
         fun: the user's function.
         options: those of ``jax.jit``.
         specialize: makes what stands behind a function with such options.
+
+    Attributes:
+        inner: what stands behind the function of values, once a call has gone there.
     """
 
     def __init__(
@@ -33,7 +36,7 @@ class StateRoute:
     ) -> None:
         self._function = StatefulFunction(fun, options)
         self._make = functools.partial(self._specialized, fun, options, specialize)
-        self._inner: Any = None
+        self.inner: Any = None
         self._run: Any = None
 
     def takes(self, args: Any, kwargs: Any) -> bool:
@@ -42,21 +45,21 @@ class StateRoute:
 
     def call(self, args: Any, kwargs: Any) -> Any:
         """Runs a call, and updates its objects in place."""
-        if self._inner is None:
+        if self.inner is None:
             self._make()
         return self._function.call(self._run, args, kwargs)
 
     def ask(self, method: str, args: Any, kwargs: Any) -> Any:
         """Asks what stands behind the inner function something of a call, as it is made there."""
-        if self._inner is None:
+        if self.inner is None:
             self._make()
         with self._function.opened(args, kwargs) as prepared:
-            return getattr(self._inner, method)(*prepared.args, **prepared.kwargs)
+            return getattr(self.inner, method)(*prepared.args, **prepared.kwargs)
 
     def clear(self) -> None:
         """Forgets every signature."""
-        if self._inner is not None:
-            self._inner.clear_cache(self._run)
+        if self.inner is not None:
+            self.inner.clear_cache(self._run)
 
     def _specialized(
         self, fun: Callable[..., Any], options: dict[str, Any], specialize: Callable[..., Any]
@@ -65,5 +68,5 @@ class StateRoute:
         def pure(*args: Any, **kwargs: Any) -> Any:
             return self._function.pure(*args, **kwargs)
 
-        self._inner = specialize(pure, self._function.options(options))
-        self._run = self._inner.callable()
+        self.inner = specialize(pure, self._function.options(options))
+        self._run = self.inner.callable()
