@@ -25,6 +25,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
+from tracegraph import autograph
 from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
@@ -45,6 +46,7 @@ __all__ = [
     "TracegraphError",
     "Verification",
     "__version__",
+    "autograph",
     "function",
     "parse_graph",
     "print_graph",

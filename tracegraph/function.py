@@ -112,6 +112,7 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    autograph: bool = False,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -121,6 +122,7 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    autograph: bool = False,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -132,6 +134,7 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    autograph: bool = False,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
@@ -150,6 +153,8 @@ def function(
             unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
+        autograph: whether ``if``, ``while`` and ``for`` on traced values become JAX's control
+            flow; see ``tracegraph.autograph``. It needs ``pip install "tracegraph[autograph]"``.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:
@@ -158,7 +163,7 @@ def function(
     Raises:
         TypeError: ``fun`` is not callable, or ``jax.jit`` does not know an option.
         TracegraphError: the pipeline's text does not parse, there is no such level, a rule does not
-            keep its word, or ``autotune`` is no setting.
+            keep its word, ``autotune`` is no setting, or the function cannot be converted.
     """
     if fun is None:
         kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
@@ -168,13 +173,15 @@ def function(
             rules=kept,
             numerics=numerics,
             autotune=autotune,
+            autograph=autograph,
             **jit_options,
         )
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    return Specializer(fun, pipeline, jit_options, _settings(autotune)).callable()
+    settings = _settings(autotune)
+    return Specializer(fun, pipeline, jit_options, settings, autograph).callable()
 
 
 def _settings(autotune: object) -> Autotune | None:

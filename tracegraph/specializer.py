@@ -26,7 +26,9 @@ from compiler.passes.configure import transparent_form
 from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.numerics import parse_level
 from tracegraph import config
+from tracegraph.autograph import convert
 from tracegraph.collector import paused_collector
+from tracegraph.concretization import ways_out
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
@@ -118,6 +120,7 @@ class Specializer(Generic[P, R]):
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
+        autograph: whether the function's control flow on traced values is converted.
     """
 
     def __init__(
@@ -126,11 +129,14 @@ class Specializer(Generic[P, R]):
         pipeline: Pipeline,
         options: dict[str, Any],
         autotune: Autotune | None = None,
+        autograph: bool = False,
     ) -> None:
-        self.fun = fun
+        self.made_from = fun
+        self.autograph = autograph
+        self.fun = convert(fun) if autograph else fun
         self.options = options
         self.autotune = autotune
-        self.plain: Any = jax.jit(fun, **options)
+        self.plain: Any = jax.jit(self.fun, **options)
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
         self._effects = False
@@ -141,7 +147,8 @@ class Specializer(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
-        return Specializer, (self.fun, self._programs.pipeline, self.options, self.autotune)
+        pipeline, options = self._programs.pipeline, self.options
+        return Specializer, (self.made_from, pipeline, options, self.autotune, self.autograph)
 
     def callable(self) -> Any:
         """The object the user holds."""
@@ -186,7 +193,7 @@ class Specializer(Generic[P, R]):
 
     def _captured(self, args: Any, kwargs: Any) -> Any:
         """The trace of the user's Python, from jit's cache where it is there already."""
-        with _capturing():
+        with _capturing(), ways_out(converted=self.autograph):
             traced = jax_compat.method(self.plain, "trace")(*args, **kwargs)
         self._effects = self._effects or bool(traced.jaxpr.effects)
         return traced
