@@ -44,6 +44,6 @@ def _note(line: str, converted: bool) -> str:
         )
     return (
         f"{what} Two ways out: @tg.function(autograph=True) turns if, while and for into JAX's "
-        "control flow; or write jax.lax.cond, jax.lax.while_loop or jnp.where, or make the value an "
-        "argument named in static_argnames."
+        "control flow; or write jax.lax.cond, jax.lax.while_loop or jnp.where, or make the value "
+        "an argument named in static_argnames."
     )

@@ -66,30 +66,46 @@ def if_stmt(
         (body if known else orelse)()
         return
     before = list(get_state())
-    branch = _Branch(before, get_state, set_state, outputs)
+    branch = _Branch(before, get_state, set_state)
     try:
         then = branch.trace(body)
         if flag is not None:  # in the other branch the function has returned
             known_returned = [True if each is flag else each for each in before]
-            branch = _Branch(known_returned, get_state, set_state, outputs)
+            branch = _Branch(known_returned, get_state, set_state)
         other = branch.trace(orelse)
     finally:
         set_state(before)
-    blocks = (body, orelse)
-    merged = _merged(values.scalar_test(test), then, other, names, blocks)
-    kept = [
-        values.take_over(old, new) if a and b else new
-        for old, new, a, b in zip(before, merged, then.in_place, other.in_place, strict=False)
+    places = [
+        place
+        for place in range(len(before))
+        if place < outputs or then.touched[place] or other.touched[place]
     ]
-    set_state([*kept, *before[outputs:]])
+    chosen = [names[place] for place in places]
+    sides = (then.of(places), other.of(places))
+    after = list(before)
+    for place, new in zip(places, _merged(test, sides, chosen, (body, orelse)), strict=True):
+        kept = then.in_place[place] and other.in_place[place]
+        after[place] = values.take_over(before[place], new) if kept else new
+    set_state(after)
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """A traced branch, and which containers it has changed without assigning others."""
+    """A traced branch.
+
+    Attributes:
+        traced: what it computes.
+        in_place: which variables it has not assigned.
+        touched: of those, which hold a container that it has changed.
+    """
 
     traced: Traced
     in_place: list[bool]
+    touched: list[bool]
+
+    def of(self, places: Sequence[int]) -> Traced:
+        """What it makes of some of the variables."""
+        return Traced(self.traced.run, [self.traced.values[place] for place in places])
 
 
 class _Branch:
@@ -100,15 +116,14 @@ class _Branch:
         before: Sequence[Any],
         get_state: Callable[[], Sequence[Any]],
         set_state: Callable[[Sequence[Any]], None],
-        outputs: int,
     ) -> None:
         self._before = before
         self._get, self._set = get_state, set_state
-        self._outputs = outputs
 
     def trace(self, block: Block) -> _Outcome:
         """What a block makes of the variables."""
         in_place: list[bool] = []
+        touched: list[bool] = []
 
         def run() -> Sequence[Any]:
             handed = [values.copied(each) for each in self._before]
@@ -116,29 +131,41 @@ class _Branch:
             block()
             after = list(self._get())
             in_place[:] = [a is b for a, b in zip(handed, after, strict=True)]
-            return after[: self._outputs]
+            changed = [_differ(a, b) for a, b in zip(self._before, after, strict=True)]
+            touched[:] = [a and b for a, b in zip(in_place, changed, strict=True)]
+            return after
 
-        return _Outcome(values.trace(run, ()), in_place)
+        return _Outcome(values.trace(run, ()), in_place, touched)
+
+
+def _differ(first: Any, second: Any) -> bool:
+    """Whether a container holds something else."""
+    if first is second:
+        return False
+    left, right = jax.tree.leaves(first), jax.tree.leaves(second)
+    return len(left) != len(right) or any(a is not b for a, b in zip(left, right, strict=True))
 
 
 def _merged(
     test: Any,
-    then: _Outcome,
-    other: _Outcome,
+    sides: tuple[Traced, Traced],
     names: Sequence[str],
     blocks: tuple[Block, Block],
 ) -> list[Any]:
     """The variables after a traced branch."""
     plan = _Plan()
-    pairs = zip(names, then.traced.values, other.traced.values, strict=False)
+    then, other = sides
     try:
-        trees = [plan.merge(name, a, b, blocks) for name, a, b in pairs]
+        trees = [
+            plan.merge(name, a, b, blocks)
+            for name, a, b in zip(names, then.values, other.values, strict=True)
+        ]
     except Mismatch as found:
         raise _branch_error(found, blocks) from None
     arrays = jax.lax.cond(
-        test,
-        lambda: plan.outputs(then.traced.run(), 0),
-        lambda: plan.outputs(other.traced.run(), 1),
+        values.scalar_test(test),
+        lambda: plan.outputs(then.run(), 0),
+        lambda: plan.outputs(other.run(), 1),
     )
     return values.join(trees, arrays)
 
@@ -216,10 +243,8 @@ def if_exp(condition: Any, true: Block, false: Block, text: str) -> Any:
     known = values.truth(condition)
     if known is not None:
         return (true if known else false)()
-    outcomes = [_Outcome(values.trace(lambda b=b: (b(),), ()), [False]) for b in (true, false)]
-    name = f"... if {text} else ..."
-    test = values.scalar_test(condition)
-    return _merged(test, outcomes[0], outcomes[1], (name,), (true, false))[0]
+    then, other = (values.trace(lambda block=block: (block(),), ()) for block in (true, false))
+    return _merged(condition, (then, other), (f"... if {text} else ...",), (true, false))[0]
 
 
 def extremum(pick: Callable[..., Any], items: Sequence[Any]) -> Any:

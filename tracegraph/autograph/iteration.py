@@ -93,7 +93,7 @@ def steps(function: Any, *args: Any) -> Any:
     made = iterated(function, *args)
     if not isinstance(made, range) or len(made) <= UNROLLED:
         return made
-    fits = -_INT32 <= min(made[0], made[-1]) and max(made[0], made[-1]) < _INT32
+    fits = min(made[0], made[-1]) >= -_INT32 and max(made[0], made[-1]) < _INT32
     return KnownRange(made) if fits else made
 
 

@@ -110,13 +110,11 @@ def stacked(prefix: list[Any], rows: list[Any], length: int) -> Any:
         rows: what one iteration appended, over all iterations.
         length: how many iterations there were; at least one.
     """
-    if not rows:
-        return prefix
     trees = {jax.tree.structure(each) for each in (*prefix, *rows)}
     types = {(each.dtype, each.shape[1:]) for each in rows if hasattr(each, "dtype")}
     types |= {(jnp.asarray(each).dtype, jnp.shape(each)) for each in prefix if _is_plain(each)}
     if len(trees) > 1 or len(types) != 1 or not all(map(_is_plain, rows)):
-        return prefix + _listed(rows, length)
+        return prefix + listed(rows, length)
     new = rows[0]
     if len(rows) > 1:
         new = jnp.stack(rows, axis=1).reshape((len(rows) * length, *new.shape[1:]))
@@ -128,8 +126,8 @@ def _is_plain(item: Any) -> bool:
     return jax.tree.structure(item).num_nodes == 1 and item is not None
 
 
-def _listed(rows: list[Any], length: int) -> list[Any]:
-    """The items one by one, where they cannot be one array."""
+def listed(rows: list[Any], length: int) -> list[Any]:
+    """The items that a loop has appended, one by one."""
 
     def item(row: Any, step: int) -> Any:
         return jax.tree.map(lambda leaf: leaf[step], row)

@@ -1,8 +1,8 @@
 """From a converted definition to a function: same globals, same closure, same lines and columns."""
 
 from __future__ import annotations
-
 import __future__ as features
+
 import ast
 from collections.abc import Collection
 from types import CodeType, FunctionType, ModuleType

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +17,14 @@ from compiler.lowering import jax_compat
 from tracegraph.autograph import values
 from tracegraph.autograph.carry import Carry
 from tracegraph.autograph.iteration import Steps
-from tracegraph.autograph.lists import Growing, Touched, stacked
+from tracegraph.autograph.lists import Growing, Touched, listed, stacked
 from tracegraph.autograph.values import Mismatch, Slot
 
 jax_compat.hide_frames(__file__)
+
+
+_OWN_REFERENCES: Final = 3
+"""References to a list that only one variable holds: the variable's, ours, the count's own."""
 
 
 class Loop(Protocol):
@@ -86,6 +91,9 @@ class _Scan:
     def __init__(self, loop: Loop, steps: Steps, before: list[Any], lists: list[int]) -> None:
         self._loop, self._steps = loop, steps
         self._before, self._lists = before, lists
+        self._shared = {
+            place for place in lists if sys.getrefcount(before[place]) > _OWN_REFERENCES
+        }
         self._carried = [place for place in range(len(before)) if place not in lists]
 
     def run(self) -> None:
@@ -103,7 +111,7 @@ class _Scan:
         for place, value in zip(self._carried, carry.after(arrays, initial), strict=True):
             after[place] = value
         for place, row in zip(self._lists, rows, strict=True):
-            after[place] = self._extended(after[place], row)
+            after[place] = self._extended(after[place], row, shared=place in self._shared)
         self._loop.set(after)
 
     def _step(self, variables: list[Any], given: Sequence[Any]) -> Sequence[Any]:
@@ -134,15 +142,15 @@ class _Scan:
         (_, arrays), rows = jax.lax.scan(one, initial, list(self._steps.arrays), length=length)
         return arrays, rows
 
-    def _extended(self, old: Any, rows: list[Any]) -> Any:
+    def _extended(self, old: Any, rows: list[Any], *, shared: bool) -> Any:
         """A list after the loop; inside another traced loop it goes on growing."""
-        if not isinstance(old, Growing):
-            return stacked(old, rows, self._steps.length)
-        grown = Growing(old.growing_items)
-        for step in range(self._steps.length):
-            for row in rows:
-                grown.append(jax.tree.map(lambda leaf, step=step: leaf[step], row))
-        return grown
+        length = self._steps.length
+        if isinstance(old, Growing):
+            return Growing([*old.growing_items, *listed(rows, length)])
+        new = stacked(list(old), rows, length) if rows else old
+        if shared:  # somebody else holds the list, and sees it grow
+            old.extend(listed(rows, length))
+        return new
 
 
 def _check_rows(rows: Sequence[Any]) -> None:

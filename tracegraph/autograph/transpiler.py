@@ -25,7 +25,7 @@ from malt.converters import (
 )
 from malt.core import converter
 from malt.pyct import anno, cfg, naming, origin_info, qual_names, transformer
-from malt.pyct.static_analysis import activity, reaching_definitions
+from malt.pyct.static_analysis import activity, liveness, reaching_definitions, reaching_fndefs
 
 from tracegraph.autograph.prepare import operator_call
 
@@ -77,8 +77,8 @@ def _converted(node: Any, context: Any) -> Any:
     node = return_statements.transform(node, context)
     node = _ReturnGuards(context.namer.generated_names).visit(node)
     node = _Calls(context).visit(qual_names.resolve(node))
-    node = control_flow.transform(node, context)
-    node = conditional_expressions.transform(node, context)
+    node = _Blocks(context).visit(_flow_analysed(node, context))
+    node = _Conditions(context).visit(node)
     node = _Logic(context).visit(node)
     return variables.transform(node, context)
 
@@ -89,6 +89,14 @@ def _analysed(node: Any, context: Any) -> Any:
     node = reaching_definitions.resolve(node, context, graphs)
     anno.dup(node, {anno.Static.DEFINITIONS: anno.Static.ORIG_DEFINITIONS})
     return node
+
+
+def _flow_analysed(node: Any, context: Any) -> Any:
+    graphs = cfg.build(node)
+    node = activity.resolve(qual_names.resolve(node), context, None)
+    node = reaching_definitions.resolve(node, context, graphs)
+    node = reaching_fndefs.resolve(node, context, graphs)
+    return liveness.resolve(node, context, graphs)
 
 
 class _ReturnGuards(ast.NodeTransformer):
@@ -110,7 +118,7 @@ class _ReturnGuards(ast.NodeTransformer):
 class _Calls(call_trees.CallTreeTransformer):
     """Calls, at their own place."""
 
-    def visit_Call(self, node: Any) -> Any:
+    def visit_Call(self, node: Any) -> Any:  # noqa: N802 - the engine's name
         name = str(anno.getanno(node.func, anno.Basic.QN, default=""))
         if name in _PLACED_CALLS:
             return self.generic_visit(node)
@@ -119,10 +127,29 @@ class _Calls(call_trees.CallTreeTransformer):
         return new
 
 
+class _Blocks(control_flow.ControlFlowTransformer):
+    """Branches and loops; what belongs to a scope around may always be read afterwards."""
+
+    def _get_block_vars(self, node: Any, modified: Any) -> Any:
+        names, undefined, outputs = super()._get_block_vars(node, modified)
+        scope = self.state[control_flow._Function].scope  # pyright: ignore[reportPrivateUsage]
+        outer = scope.nonlocals | scope.globals
+        seen = [name for name in names[outputs:] if name in outer]
+        unseen = [name for name in names[outputs:] if name not in outer]
+        return [*names[:outputs], *seen, *unseen], undefined, outputs + len(seen)
+
+
+class _Conditions(conditional_expressions.ConditionalExpressionTransformer):
+    """Conditional expressions, those inside others too."""
+
+    def visit_IfExp(self, node: Any) -> Any:  # noqa: N802 - the engine's name
+        return super().visit_IfExp(self.generic_visit(node))
+
+
 class _Logic(logical_expressions.LogicalExpressionTransformer):
     """Logic, each operand of a chained comparison evaluated once."""
 
-    def visit_Compare(self, node: Any) -> Any:
+    def visit_Compare(self, node: Any) -> Any:  # noqa: N802 - the engine's name
         if len(node.ops) == 1:
             return super().visit_Compare(node)
         node = self.generic_visit(node)
