@@ -20,6 +20,7 @@ from tracegraph.autograph.conversion import (
     is_converted,
 )
 from tracegraph.autograph.errors import ControlFlowError, ConversionError
+from tracegraph.autograph.source import call_of
 from tracegraph.boundary import boundary
 
 __all__ = ["ControlFlowError", "ConversionError", "convert", "to_code"]
@@ -49,15 +50,16 @@ def convert(function: Callable[P, R], /) -> Callable[P, R]:
         MissingEngineError: diastatic-malt is not installed.
     """
     if isinstance(function, functools.partial):
-        return functools.partial(convert(function.func), *function.args, **function.keywords)
+        partial: Any = function
+        return functools.partial(convert(partial.func), *partial.args, **partial.keywords)
     if isinstance(function, MethodType):
         return MethodType(convert(function.__func__), function.__self__)
     if is_converted(function):
         return function
     if isinstance(function, FunctionType):
         return functools.update_wrapper(converted_function(function), function)
-    call = getattr(type(function), "__call__", None)
-    if isinstance(function, type) or not isinstance(call, FunctionType):
+    call = call_of(function)
+    if call is None:
         raise _not_a_function(function)
     return MethodType(convert(call), function)
 
@@ -77,11 +79,10 @@ def to_code(function: Callable[..., Any], /) -> str:
         plain = plain.func
     plain = getattr(plain, "__func__", plain)
     plain = getattr(plain, "__wrapped__", plain)
-    if not isinstance(plain, FunctionType):
-        plain = getattr(type(plain), "__call__", None)
-    if not isinstance(plain, FunctionType):
+    definition = plain if isinstance(plain, FunctionType) else call_of(plain)
+    if definition is None:
         raise _not_a_function(function)
-    return ast.unparse(converted_definition(plain))
+    return ast.unparse(converted_definition(definition))
 
 
 def _not_a_function(function: object) -> ConversionError:

@@ -8,13 +8,12 @@ import inspect
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
-import jax
-
 from compiler.lowering import jax_compat
 from tracegraph.autograph import values
 from tracegraph.autograph.conditionals import extremum
 from tracegraph.autograph.conversion import converted_function, is_converted
 from tracegraph.autograph.errors import SourceError
+from tracegraph.autograph.source import call_of
 from tracegraph.userlines import is_library
 
 jax_compat.hide_frames(__file__)
@@ -51,19 +50,24 @@ def converted_call(
 def convertible(function: Any) -> Any:
     """A function of the user's in converted form; anything else as it is."""
     if isinstance(function, functools.partial):
-        inner = convertible(function.func)
-        same = inner is function.func
-        return function if same else functools.partial(inner, *function.args, **function.keywords)
+        return _partial(function)
     if isinstance(function, MethodType):
         inner = convertible(function.__func__)
         return function if inner is function.__func__ else MethodType(inner, function.__self__)
     if isinstance(function, FunctionType):
         return _own(function)
-    call = getattr(type(function), "__call__", None)
-    if isinstance(function, type) or not isinstance(call, FunctionType):
+    call = call_of(function)
+    if call is None:
         return function
     inner = _own(call)
     return function if inner is call else MethodType(inner, function)
+
+
+def _partial(function: functools.partial[Any]) -> functools.partial[Any]:
+    inner = convertible(function.func)
+    if inner is function.func:
+        return function
+    return functools.partial(inner, *function.args, **function.keywords)
 
 
 def _own(function: FunctionType) -> FunctionType:
@@ -88,4 +92,4 @@ def _calls_back(function: Any) -> bool:
 
 def _has_traced_scalar(args: tuple[Any, ...]) -> bool:
     scalars = all(values.is_number(each) or values.is_array(each) for each in args)
-    return scalars and any(isinstance(each, jax.core.Tracer) for each in args)
+    return scalars and any(values.is_traced(each) for each in args)

@@ -13,6 +13,7 @@ import jax
 
 from compiler.lowering import jax_compat
 from tracegraph.autograph import values
+from tracegraph.autograph.errors import control_flow_error
 from tracegraph.autograph.undefined import OneBranch, Undefined, Unreturned
 from tracegraph.autograph.values import ArrayType, Mismatch, Slot, Traced
 
@@ -66,6 +67,17 @@ class Carry:
             raise Mismatch(names[0], self.trees[0], self._traced.values[0])
         self.extra = self._traced.values[len(names) :]
 
+    @property
+    def jaxpr(self) -> Any:
+        """An iteration as equations."""
+        return self._traced.jaxpr
+
+    @property
+    def counts(self) -> bool:
+        """Whether a whole number of Python's is carried."""
+        types = [each.type for each in jax.tree.leaves(self.trees) if isinstance(each, Slot)]
+        return any(each.weak and each.dtype.kind == "i" for each in types)
+
     def _trace(self) -> Traced:
         count = len(self.arrays)
 
@@ -73,9 +85,25 @@ class Carry:
             handed = values.join(self.trees, flat[:count])
             after = self._step(handed, flat[count:])
             self.in_place = [a is b for a, b in zip(handed, after, strict=False)]
+            self._refuse_changed_objects(handed, flat)
             return after
 
         return values.trace(block, [*self.arrays, *self._given])
+
+    def _refuse_changed_objects(self, handed: Sequence[Any], flat: Sequence[Any]) -> None:
+        """An object with state of its own cannot be carried: others hold it too."""
+        for name, value, tree, same in zip(
+            self._names, handed, self.trees, self.in_place, strict=False
+        ):
+            if not same or isinstance(value, list | dict | tuple) or values.is_array(value):
+                continue
+            given = [flat[leaf.index] for leaf in jax.tree.leaves(tree) if isinstance(leaf, Slot)]
+            now = [leaf for leaf in jax.tree.leaves(value) if values.is_array(leaf)]
+            if len(given) != len(now) or any(a is not b for a, b in zip(given, now, strict=True)):
+                raise control_flow_error(
+                    f"`{name}`, a {type(value).__name__}, is changed in a traced loop",
+                    hint="carry its arrays in variables of their own, or use its library's scan",
+                )
 
     def _widened(self) -> bool:
         """Takes over what an iteration makes of the types; whether they have changed."""
@@ -124,10 +152,10 @@ class Carry:
         return carried, outputs
 
     def after(self, arrays: Sequence[Any], old: Sequence[Any]) -> list[Any]:
-        """The variables after the loop; a container changed in place is the one from before."""
+        """The variables after the loop; what no iteration assigns is the object from before."""
         new = values.join(self.trees, arrays)
         return [
-            values.take_over(was, now) if same and isinstance(was, list | dict) else now
+            values.take_over(was, now) if same else now
             for was, now, same in zip(old, new, self.in_place, strict=False)
         ]
 

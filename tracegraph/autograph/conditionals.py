@@ -105,7 +105,8 @@ class _Outcome:
 
     def of(self, places: Sequence[int]) -> Traced:
         """What it makes of some of the variables."""
-        return Traced(self.traced.run, [self.traced.values[place] for place in places])
+        kept = [self.traced.values[place] for place in places]
+        return Traced(self.traced.run, kept, self.traced.jaxpr)
 
 
 class _Branch:
@@ -227,6 +228,9 @@ def _code(block: Block) -> Any:
     return getattr(block, "__code__", None) or _code.__code__
 
 
+_LIST_HINT = "append in both branches, and keep beside it which items count"
+
+
 def _branch_error(found: Mismatch, blocks: tuple[Block, Block]) -> Exception:
     lines = [assigned_in(_code(block), found.name) for block in blocks]
     kinds = [values.described(each) for each in (found.first, found.second)]
@@ -234,7 +238,9 @@ def _branch_error(found: Mismatch, blocks: tuple[Block, Block]) -> Exception:
         f"{readable(found.name)} has another type in each branch of a traced condition",
         expected="one type, whichever branch is taken",
         found="\n".join(f"{kind} at {line}" for kind, line in zip(kinds, lines, strict=True)),
-        hint=f"give {readable(found.name)} the same shape and dtype in both branches",
+        hint=_LIST_HINT
+        if any(hasattr(each, "growing_items") for each in (found.first, found.second))
+        else f"give {readable(found.name)} the same shape and dtype in both branches",
     )
 
 
@@ -243,8 +249,12 @@ def if_exp(condition: Any, true: Block, false: Block, text: str) -> Any:
     known = values.truth(condition)
     if known is not None:
         return (true if known else false)()
-    then, other = (values.trace(lambda block=block: (block(),), ()) for block in (true, false))
+    then, other = (values.trace(_single(block), ()) for block in (true, false))
     return _merged(condition, (then, other), (f"... if {text} else ...",), (true, false))[0]
+
+
+def _single(block: Block) -> Callable[[], Sequence[Any]]:
+    return lambda: (block(),)
 
 
 def extremum(pick: Callable[..., Any], items: Sequence[Any]) -> Any:

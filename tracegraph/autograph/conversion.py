@@ -57,7 +57,8 @@ def converted_definition(function: FunctionType) -> ast.FunctionDef:
 
 
 def _make(function: FunctionType) -> FunctionType:
-    loader = importlib.import_module("tracegraph.autograph.loader") if _engine() else None
+    _engine()
+    loader = importlib.import_module("tracegraph.autograph.loader")
     code = function.__code__
     key = (code, code.co_filename)
     if key not in _factories:

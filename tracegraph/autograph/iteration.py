@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compiler.lowering import jax_compat
+from tracegraph.autograph import values
 from tracegraph.autograph.errors import control_flow_error
 
 jax_compat.hide_frames(__file__)
@@ -34,11 +36,13 @@ class Steps:
         length: how many items.
         arrays: what is sliced along its first axis, an item at a time.
         item: an item from the number of the step and the slices.
+        largest: the largest number that it counts to; 0 if it does not count.
     """
 
     length: int
     arrays: tuple[Any, ...]
     item: Callable[[Any, Sequence[Any]], Any]
+    largest: int = 0
 
     def at(self, step: int) -> Any:
         """One item."""
@@ -47,7 +51,8 @@ class Steps:
     def rest(self) -> Steps:
         """All items but the first."""
         arrays = tuple(each[1:] for each in self.arrays)
-        return Steps(self.length - 1, arrays, lambda step, slices: self.item(step + 1, slices))
+        length, largest = self.length - 1, self.largest
+        return Steps(length, arrays, lambda step, slices: self.item(step + 1, slices), largest)
 
     def __iter__(self) -> Iterator[Any]:
         return (self.at(step) for step in builtins.range(self.length))
@@ -65,7 +70,13 @@ class KnownRange:
     def steps(self, first: int = 0) -> Steps:
         """The numbers from one on, as traced numbers."""
         left = self.numbers[first:]
-        return Steps(len(left), (), lambda step, _: left.start + step * left.step)
+        largest = max((abs(each) for each in (left.start, left.stop)), default=0)
+        return Steps(len(left), (), lambda step, _: _number(left, step), max(1, largest))
+
+
+def _number(numbers: range, step: Any) -> Any:
+    """The number at a step; traced or not."""
+    return numbers.start + (step if numbers.step == 1 else step * numbers.step)
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def steps(function: Any, *args: Any) -> Any:
 
 
 def iterated(function: Any, *args: Any) -> Any:
-    """What one of Python's iterations gives, in a form that a scan can go over where it needs to."""
+    """What one of Python's iterations gives, in a form that a scan can go over."""
     if function is builtins.range:
         return _range(*args)
     if function is builtins.zip and args and any(map(_is_traced, args)):
@@ -119,7 +130,7 @@ def _call(function: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _range(*args: Any) -> Any:
-    if not any(isinstance(each, jax.core.Tracer) for each in args):
+    if not any(values.is_traced(each) for each in args):
         return range(*args)
     for each in args:
         if jnp.shape(each) or not jnp.issubdtype(jnp.result_type(each), jnp.integer):
@@ -134,7 +145,7 @@ def _range(*args: Any) -> Any:
 
 
 def _is_traced(value: Any) -> bool:
-    return isinstance(value, Steps | jax.core.Tracer)
+    return isinstance(value, Steps) or values.is_traced(value)
 
 
 def _known_steps(value: Any) -> Steps:
@@ -160,7 +171,7 @@ def as_steps(value: Any) -> Steps | None:
         return value
     if not isinstance(value, jax.Array) or not value.ndim:
         return None
-    traced = isinstance(value, jax.core.Tracer) or not jax_compat.at_top_level()
+    traced = values.is_traced(value) or not jax_compat.at_top_level()
     return _known_steps(value) if traced else None
 
 
@@ -169,14 +180,18 @@ def _zipped(parts: Sequence[Steps]) -> Steps:
     ends = np.cumsum([0, *(len(each.arrays) for each in parts)])
 
     def item(step: Any, slices: Sequence[Any]) -> Any:
-        own = [slices[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        own = [slices[a:b] for a, b in itertools.pairwise(ends)]
         return tuple(part.item(step, mine) for part, mine in zip(parts, own, strict=True))
 
     arrays = tuple(array[:length] for part in parts for array in part.arrays)
-    return Steps(length, arrays, item)
+    return Steps(length, arrays, item, max(each.largest for each in parts))
 
 
 def _enumerated(part: Steps, start: Any = 0) -> Steps:
-    return Steps(
-        part.length, part.arrays, lambda step, slices: (start + step, part.item(step, slices))
-    )
+    known = abs(start) if isinstance(start, int) else 0
+    largest = max(1, part.largest, known + part.length)
+
+    def item(step: Any, slices: Sequence[Any]) -> Any:
+        return start + step, part.item(step, slices)
+
+    return Steps(part.length, part.arrays, item, largest)

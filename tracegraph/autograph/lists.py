@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from compiler.lowering import jax_compat
 from tracegraph.autograph.errors import control_flow_error
+from tracegraph.autograph.values import is_traced
 
 jax_compat.hide_frames(__file__)
 
@@ -83,7 +84,7 @@ def set_item(target: Any, key: Any, value: Any) -> Any:
     """``target[key] = value``; a JAX array gives a new array with that item."""
     if isinstance(target, jax.Array):
         return target.at[key].set(value)
-    if isinstance(target, list) and isinstance(key, jax.core.Tracer):
+    if isinstance(target, list) and is_traced(key):
         raise control_flow_error(
             "an item of a Python list is set at a traced index",
             hint="make it an array first: jnp.stack(list), or jnp.array(list)",
@@ -128,8 +129,4 @@ def _is_plain(item: Any) -> bool:
 
 def listed(rows: list[Any], length: int) -> list[Any]:
     """The items that a loop has appended, one by one."""
-
-    def item(row: Any, step: int) -> Any:
-        return jax.tree.map(lambda leaf: leaf[step], row)
-
-    return [item(row, step) for step in range(length) for row in rows]
+    return [jax.tree.map(operator.itemgetter(step), row) for step in range(length) for row in rows]

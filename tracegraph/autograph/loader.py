@@ -4,18 +4,21 @@ from __future__ import annotations
 import __future__ as features
 
 import ast
+import functools
+import operator
 from collections.abc import Collection
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Final
 
 from tracegraph.autograph.prepare import OPERATORS
 from tracegraph.autograph.transpiler import Converted, place_of
 
 _Span = tuple[int, int, int, int]
 _BLOCKS = ("get_state", "set_state")
-_FUTURE = 0
-for _name in features.all_feature_names:
-    _FUTURE |= getattr(features, _name).compiler_flag
+_FUTURE: Final = functools.reduce(
+    operator.or_,
+    (getattr(features, name).compiler_flag for name in features.all_feature_names),
+)
 
 
 def compiled(converted: Converted, code: CodeType) -> CodeType:
@@ -36,7 +39,7 @@ def compiled(converted: Converted, code: CodeType) -> CodeType:
 
 
 def instantiate(factory: CodeType, function: FunctionType, operators: ModuleType) -> FunctionType:
-    """The converted function, with the globals, closure and defaults of the one it was made from."""
+    """The converted function: globals, closure and defaults are those of the original."""
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     closure = tuple(cells[name] for name in factory.co_freevars)
     make = FunctionType(factory, function.__globals__, "inner", (), closure)

@@ -1,4 +1,4 @@
-"""``and``, ``or``, ``not``, chained comparison and ``assert``, Python's own where values are known."""
+"""``and``, ``or``, ``not``, chained comparison, ``assert``: Python's own where values are known."""
 
 # JAX annotates its functions in part only.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,15 +24,22 @@ from tracegraph.autograph.errors import (
     control_flow_error,
     readable,
 )
-from tracegraph.autograph.iteration import KnownRange, TracedRange, as_steps
+from tracegraph.autograph.exactness import Inexact
+from tracegraph.autograph.iteration import KnownRange, Steps, TracedRange, as_steps
 from tracegraph.autograph.scan import scan
 from tracegraph.autograph.undefined import Unreturned
 from tracegraph.autograph.values import Mismatch
 
 jax_compat.hide_frames(__file__)
 
-_GUARDED: Final = 10_000
+_GUARDED: Final = 1000
 """How many iterations are written out whose end is known only when the program runs."""
+_ENDLESS: Final = (itertools.count, itertools.cycle, itertools.repeat)
+_PYTHONS_NUMBERS: Final = (
+    Inexact,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerIntegerConversionError,
+)
 _FLAGS: Final = ("break_", "do_return")
 
 
@@ -88,7 +96,7 @@ def for_stmt(
         elif isinstance(iterated, TracedRange):
             _traced_range(loop, iterated)
         elif (steps := as_steps(iterated)) is not None:
-            scan(loop, steps)
+            _scan_or_unroll(loop, steps)
         else:
             _python(loop, iter(iterated), None)
     except Mismatch as found:
@@ -127,6 +135,16 @@ def while_stmt(
         raise _loop_error(found, body) from None
 
 
+def _scan_or_unroll(loop: Loop, steps: Steps) -> None:
+    """A scan; Python's own loop where the body needs the numbers that Python counts."""
+    before = list(loop.get())
+    try:
+        scan(loop, steps)
+    except _PYTHONS_NUMBERS:
+        loop.set(before)
+        _python(loop, iter(steps), None)
+
+
 def _python(loop: Loop, items: Iterator[Any], known: KnownRange | None) -> None:
     """A loop run by Python; once it is traced whether it goes on, each iteration is a branch."""
     done = 0
@@ -145,7 +163,7 @@ def _python(loop: Loop, items: Iterator[Any], known: KnownRange | None) -> None:
     if known is not None and _staged(loop, known, done):
         return
     for count, item in enumerate(items):
-        if count == _GUARDED:
+        if count == _GUARDED or isinstance(items, _ENDLESS):
             raise _endless()
         loop.iterate(item)
 
@@ -153,7 +171,7 @@ def _python(loop: Loop, items: Iterator[Any], known: KnownRange | None) -> None:
 def _endless() -> Exception:
     return control_flow_error(
         "a loop over a Python iterable is left on a traced condition",
-        found=f"more than {_GUARDED} items to write out",
+        expected=f"at most {_GUARDED} items, each of which is written out as a branch",
         hint="loop with while, or over an array",
     )
 
@@ -169,7 +187,7 @@ def _known_range(loop: Loop, known: KnownRange, target: str) -> None:
 def _staged(loop: Loop, known: KnownRange, first: int) -> bool:
     """Makes a scan of what is left of a range, if its body takes a traced number."""
     before = list(loop.get())
-    traced = any(isinstance(each, jax.core.Tracer) for each in jax.tree.leaves(before))
+    traced = any(map(values.is_traced, jax.tree.leaves(before)))
     if not traced or not all(map(_may_be_carried, loop.names, before)):
         return False
     try:

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 OPERATORS = "ag__"
 """The name under which converted code sees the operators; the engine's templates fix it."""
 
 _ITERATIONS = {"range", "zip", "enumerate", "reversed"}
-_IN_PLACE = {
+_CHANGING = {
+    *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"),
+    *("update", "setdefault", "popitem", "add", "discard", "popleft", "appendleft"),
+}
+"""Methods by which Python's containers change."""
+_SIMPLE = ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete
+_IN_PLACE: dict[type[ast.operator], str] = {
     ast.Add: "iadd",
     ast.Sub: "isub",
     ast.Mult: "imul",
@@ -184,13 +191,37 @@ class _Preparation(ast.NodeTransformer):
         call = node.value
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
             return node
-        base = call.func.value
-        plain = len(call.args) == 1 and not call.keywords
-        plain = plain and not isinstance(call.args[0], ast.Starred)
-        if call.func.attr != "append" or not plain or not self._is_assigned(base):
+        base, args = call.func.value, call.args
+        plain = len(args) == 1 and not call.keywords and not isinstance(args[0], ast.Starred)
+        if call.func.attr != "append" or not plain or not isinstance(base, ast.Name):
             return node
-        assert isinstance(base, ast.Name)
-        return _assign(base.id, operator_call("list_append", base, call.args[0]), node)
+        if not self._is_assigned(base):
+            return node
+        return _assign(base.id, operator_call("list_append", base, args[0]), node)
+
+    def visit(self, node: ast.AST) -> Any:
+        """A simple statement that changes a container by a method also assigns its name."""
+        changed = self._changed(node) if isinstance(node, _SIMPLE) else []
+        made = super().visit(node)
+        if not changed:
+            return made
+        assert isinstance(node, ast.stmt)
+        kept = [_assign(name, ast.Name(name, ast.Load()), node) for name in changed]
+        return [*(made if isinstance(made, list) else [made]), *kept]
+
+    def _changed(self, statement: ast.AST) -> list[str]:
+        return sorted({name for node in ast.walk(statement) for name in self._changed_by(node)})
+
+    def _changed_by(self, node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.Delete):
+            items = [each.value for each in node.targets if isinstance(each, ast.Subscript)]
+            yield from (each.id for each in items if isinstance(each, ast.Name))
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            return
+        base = node.func.value
+        if node.func.attr in _CHANGING and self._is_assigned(base):
+            assert isinstance(base, ast.Name)
+            yield base.id
 
     def _set_item(self, target: ast.Subscript, value: ast.expr, at: ast.stmt) -> ast.stmt:
         base = target.value
@@ -230,8 +261,9 @@ def _key(index: ast.expr) -> ast.expr:
 
 
 def _is_range(node: ast.expr) -> bool:
-    named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return named and node.func.id == "range"
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return False
+    return node.func.id == "range"
 
 
 def _iterated(node: ast.expr, operator: str) -> ast.expr:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from compiler.lowering import jax_compat
 from tracegraph.autograph import values
 from tracegraph.autograph.carry import Carry
+from tracegraph.autograph.exactness import check_exact
 from tracegraph.autograph.iteration import Steps
 from tracegraph.autograph.lists import Growing, Touched, listed, stacked
 from tracegraph.autograph.values import Mismatch, Slot
@@ -57,6 +58,7 @@ def scan(loop: Loop, steps: Steps) -> None:
 
     Raises:
         Mismatch: a variable does not settle.
+        Inexact: whole numbers of Python's would not stay exact.
     """
     if not steps.length:
         return
@@ -103,6 +105,7 @@ class _Scan:
         initial = [self._before[place] for place in self._carried]
         try:
             carry = Carry(names, initial, self._step, given, certain=True)
+            check_exact(carry.jaxpr, self._steps.largest, counting=carry.counts)
             _check_rows(carry.extra)
             arrays, rows = self._scanned(carry, first)
         finally:
@@ -134,7 +137,7 @@ class _Scan:
             counter, arrays = state
             carried, outputs = carry.run(arrays, [counter, *slices])
             rows = values.join(carry.extra, outputs)
-            rows = jax.tree.map(lambda leaf: jnp.asarray(leaf), rows)
+            rows = jax.tree.map(jnp.asarray, rows)
             return (counter + 1, carried), rows
 
         initial = (first, carry.arrays)

@@ -24,6 +24,14 @@ _REFUSED_KINDS = (
 )
 
 
+def call_of(value: object) -> FunctionType | None:
+    """The ``__call__`` of an object's class, if it is written in Python."""
+    if isinstance(value, type):
+        return None
+    call = inspect.getattr_static(type(value), "__call__", None)
+    return call if isinstance(call, FunctionType) else None
+
+
 @dataclass(frozen=True)
 class Source:
     """A function's definition.

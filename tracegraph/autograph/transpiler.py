@@ -33,6 +33,9 @@ _PLACED_CALLS = {"breakpoint", "pdb.set_trace", "ipdb.set_trace", "globals"}
 """Calls that look at the frame they are made from, and stay where they are."""
 
 
+_NO_FEATURES: Any = None
+
+
 @dataclass(frozen=True)
 class Converted:
     """A converted definition, and the names that the engine has made in it."""
@@ -62,7 +65,7 @@ def transpile(node: ast.FunctionDef, namespace: dict[str, Any]) -> Converted:
     name = node.name
     namer = naming.Namer(namespace)
     entity = transformer.EntityInfo(name, "", "", (), namespace)
-    options = _Options(recursive=True, user_requested=True, optional_features=None)
+    options = _Options(recursive=True, user_requested=True, optional_features=_NO_FEATURES)
     context = transformer.Context(entity, namer, converter.ProgramContext(options))
     converted: Any = _converted(node, context)
     converted.name = namer.new_symbol(f"ag__{name}", ())
@@ -143,7 +146,8 @@ class _Conditions(conditional_expressions.ConditionalExpressionTransformer):
     """Conditional expressions, those inside others too."""
 
     def visit_IfExp(self, node: Any) -> Any:  # noqa: N802 - the engine's name
-        return super().visit_IfExp(self.generic_visit(node))
+        visited: Any = self.generic_visit(node)
+        return super().visit_IfExp(visited)
 
 
 class _Logic(logical_expressions.LogicalExpressionTransformer):
@@ -180,7 +184,7 @@ def _end(node: Any) -> tuple[int, int]:
 
 def place_of(node: ast.AST) -> tuple[int, int, int, int] | None:
     """Line, column, last line and last column of what a node was made from, where that is known."""
-    place = anno.getanno(node, anno.Basic.ORIGIN, default=None)
+    place: Any = anno.getanno(node, anno.Basic.ORIGIN, default=None)
     if place is None:
         return None
     return place.loc.lineno, place.loc.col_offset, *place.comment

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from compiler.lowering import jax_compat
 from tracegraph.autograph.undefined import Undefined, Unreturned
@@ -64,10 +65,12 @@ class Traced:
     Attributes:
         run: from the arrays that go in to those that come out.
         values: the variables after it, a slot for every array.
+        jaxpr: the same as equations.
     """
 
     run: Callable[..., list[Any]]
     values: list[Any]
+    jaxpr: Any
 
 
 def is_array(value: object) -> bool:
@@ -75,6 +78,11 @@ def is_array(value: object) -> bool:
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype.kind in "biufcV" and value.dtype.names is None
     return isinstance(value, jax.Array)
+
+
+def is_traced(value: object) -> bool:
+    """Whether a value is known only when the program runs."""
+    return isinstance(value, Tracer)
 
 
 def is_number(value: object) -> bool:
@@ -98,7 +106,7 @@ def trace(block: Callable[..., Sequence[Any]], arrays: Sequence[Any]) -> Traced:
         return leaves
 
     closed: Any = jax.make_jaxpr(flat)(*arrays)
-    return Traced(jax_compat.jaxpr_function(closed), kept[0])
+    return Traced(jax_compat.jaxpr_function(closed), kept[0], closed.jaxpr)
 
 
 def split(values: Sequence[Any], *, numbers: bool = False) -> tuple[list[Any], list[Any]]:
@@ -116,10 +124,11 @@ def split(values: Sequence[Any], *, numbers: bool = False) -> tuple[list[Any], l
 
 def join(values: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
     """Variables with the arrays in their slots."""
-    return [
-        jax.tree.map(lambda leaf: arrays[leaf.index] if isinstance(leaf, Slot) else leaf, value)
-        for value in values
-    ]
+
+    def filled(leaf: Any) -> Any:
+        return arrays[leaf.index] if isinstance(leaf, Slot) else leaf
+
+    return [jax.tree.map(filled, value) for value in values]
 
 
 def leaves_of(name: str, first: Any, second: Any) -> list[tuple[Any, Any]]:
@@ -215,7 +224,8 @@ def copied(value: Any) -> Any:
     """A value whose containers are new, so that what is done to them can be taken back."""
     if not isinstance(value, list | dict | tuple) and not hasattr(value, "growing_items"):
         return value
-    return jax.tree.map(lambda leaf: leaf, value)
+    leaves, structure = jax.tree.flatten(value)
+    return jax.tree.unflatten(structure, leaves)
 
 
 def take_over(old: Any, new: Any) -> Any:
@@ -238,6 +248,8 @@ def described(value: Any) -> str:
         return str(value.type)
     if is_array(value):
         return str(type_of(value))
+    if hasattr(value, "growing_items"):
+        return f"a list with {len(value.growing_items)} more items"
     if is_number(value) or isinstance(value, str):
         return f"{type(value).__name__} {value!r}"
     if value is None:

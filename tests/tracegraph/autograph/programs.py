@@ -4,6 +4,8 @@ They are written in plain Python and run as such on concrete arrays; converted a
 must give the same.
 """
 
+# The programs are written at length because that is what is tested.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -150,10 +152,7 @@ def value_of_not(x):
 def collatz(n):
     steps = 0
     while n != 1:
-        if n % 2 == 0:
-            n = n // 2
-        else:
-            n = 3 * n + 1
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
         steps += 1
     return steps
 
