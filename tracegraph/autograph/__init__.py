@@ -50,8 +50,7 @@ def convert(function: Callable[P, R], /) -> Callable[P, R]:
         MissingEngineError: diastatic-malt is not installed.
     """
     if isinstance(function, functools.partial):
-        partial: Any = function
-        return functools.partial(convert(partial.func), *partial.args, **partial.keywords)
+        return _partial(function)
     if isinstance(function, MethodType):
         return MethodType(convert(function.__func__), function.__self__)
     if is_converted(function):
@@ -83,6 +82,10 @@ def to_code(function: Callable[..., Any], /) -> str:
     if definition is None:
         raise _not_a_function(function)
     return ast.unparse(converted_definition(definition))
+
+
+def _partial(function: Any) -> Any:
+    return functools.partial(convert(function.func), *function.args, **function.keywords)
 
 
 def _not_a_function(function: object) -> ConversionError:

@@ -63,7 +63,7 @@ def convertible(function: Any) -> Any:
     return function if inner is call else MethodType(inner, function)
 
 
-def _partial(function: functools.partial[Any]) -> functools.partial[Any]:
+def _partial(function: Any) -> Any:
     inner = convertible(function.func)
     if inner is function.func:
         return function

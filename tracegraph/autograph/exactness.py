@@ -50,10 +50,15 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
     for equation in jaxpr.eqns:
         yield equation
         for value in equation.params.values():
-            held: Any = value if isinstance(value, tuple | list) else (value,)
-            for inner in (getattr(each, "jaxpr", each) for each in held):
+            for inner in _held(value):
                 if hasattr(inner, "eqns"):
                     yield from _equations(inner)
+
+
+def _held(value: Any) -> list[Any]:
+    """A parameter, or those it lists, as jaxprs if they are such."""
+    several = isinstance(value, tuple | list)
+    return [getattr(each, "jaxpr", each) for each in (value if several else (value,))]
 
 
 def _is_python_integer(variable: Any) -> bool:

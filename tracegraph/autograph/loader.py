@@ -4,8 +4,6 @@ from __future__ import annotations
 import __future__ as features
 
 import ast
-import functools
-import operator
 from collections.abc import Collection
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
@@ -15,10 +13,7 @@ from tracegraph.autograph.transpiler import Converted, place_of
 
 _Span = tuple[int, int, int, int]
 _BLOCKS = ("get_state", "set_state")
-_FUTURE: Final = functools.reduce(
-    operator.or_,
-    (getattr(features, name).compiler_flag for name in features.all_feature_names),
-)
+_FUTURE: Final = sum(getattr(features, name).compiler_flag for name in features.all_feature_names)
 
 
 def compiled(converted: Converted, code: CodeType) -> CodeType:
@@ -33,7 +28,7 @@ def compiled(converted: Converted, code: CodeType) -> CodeType:
     module = _factory(converted.node, code.co_freevars)
     ast.fix_missing_locations(module)
     flags = code.co_flags & _FUTURE
-    whole = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
+    whole: CodeType = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
     inner = _named(_named(whole, "outer"), "inner")
     return _renamed(inner, code, converted)
 

@@ -7,18 +7,14 @@ of `x` and `xs`, so that a loop or branch knows that it changes them.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from typing import Any
+
+from tracegraph.autograph.names import assigned_names, changed_by, changes_only_names
 
 OPERATORS = "ag__"
 """The name under which converted code sees the operators; the engine's templates fix it."""
 
 _ITERATIONS = {"range", "zip", "enumerate", "reversed"}
-_CHANGING = {
-    *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"),
-    *("update", "setdefault", "popitem", "add", "discard", "popleft", "appendleft"),
-}
-"""Methods by which Python's containers change."""
 _SIMPLE = ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete
 _IN_PLACE: dict[type[ast.operator], str] = {
     ast.Add: "iadd",
@@ -78,7 +74,7 @@ class _Preparation(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """Enters a scope."""
-        self._assigned.append(set(_assigned_names(node)))
+        self._assigned.append(set(assigned_names(node)))
         first = [*node.args.posonlyargs, *node.args.args]
         self._first.append(first[0].arg if first else "")
         self.generic_visit(node)
@@ -129,7 +125,7 @@ class _Preparation(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.AST:
         """What is iterated over is made by an operator, where it is written in the loop's head."""
-        known = _is_range(node.iter) and _changes_only_names(node, self._assigned[-1])
+        known = _is_range(node.iter) and changes_only_names(node, self._assigned[-1])
         self.generic_visit(node)
         node.iter = _iterated(node.iter, "steps" if known else "iterated")
         return node
@@ -201,27 +197,13 @@ class _Preparation(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         """A simple statement that changes a container by a method also assigns its name."""
-        changed = self._changed(node) if isinstance(node, _SIMPLE) else []
+        changed = changed_by(node, self._assigned[-1]) if isinstance(node, _SIMPLE) else []
         made = super().visit(node)
         if not changed:
             return made
         assert isinstance(node, ast.stmt)
         kept = [_assign(name, ast.Name(name, ast.Load()), node) for name in changed]
         return [*(made if isinstance(made, list) else [made]), *kept]
-
-    def _changed(self, statement: ast.AST) -> list[str]:
-        return sorted({name for node in ast.walk(statement) for name in self._changed_by(node)})
-
-    def _changed_by(self, node: ast.AST) -> Iterator[str]:
-        if isinstance(node, ast.Delete):
-            items = [each.value for each in node.targets if isinstance(each, ast.Subscript)]
-            yield from (each.id for each in items if isinstance(each, ast.Name))
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            return
-        base = node.func.value
-        if node.func.attr in _CHANGING and self._is_assigned(base):
-            assert isinstance(base, ast.Name)
-            yield base.id
 
     def _set_item(self, target: ast.Subscript, value: ast.expr, at: ast.stmt) -> ast.stmt:
         base = target.value
@@ -274,52 +256,3 @@ def _iterated(node: ast.expr, operator: str) -> ast.expr:
         return node
     args = [_iterated(each, "iterated") for each in node.args]
     return ast.copy_location(operator_call(operator, node.func, *args), node)
-
-
-def _changes_only_names(loop: ast.For, names: set[str]) -> bool:
-    """Whether nothing in a loop's body can be noticed but what it assigns to names of its own.
-
-    Then it makes no difference how often the body is traced. Powers and shifts of whole numbers are
-    left to Python, whose numbers do not overflow.
-    """
-    return not any(_is_noticed(node, names) for node in _below(loop.body))
-
-
-def _is_noticed(node: ast.AST, names: set[str]) -> bool:
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Call)
-    if isinstance(node, ast.BinOp):
-        operation, power = node.op, node.right
-        return isinstance(operation, ast.Pow | ast.LShift) and not isinstance(power, ast.Constant)
-    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
-        return not isinstance(node.value, ast.Name) or node.value.id not in names
-    if isinstance(node, ast.Attribute):
-        return not isinstance(node.ctx, ast.Load)
-    return isinstance(node, ast.Global | ast.Nonlocal | ast.Try | ast.Delete)
-
-
-def _below(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
-    for node in nodes:
-        yield from ast.walk(node)
-
-
-def _assigned_names(node: ast.FunctionDef) -> Iterator[str]:
-    """The names that a function may assign: its own, and those it declares as another's."""
-    args = node.args
-    stars = [each for each in (args.vararg, args.kwarg) if each is not None]
-    for each in (*args.posonlyargs, *args.args, *args.kwonlyargs, *stars):
-        yield each.arg
-    for statement in node.body:
-        yield from _stored(statement)
-
-
-def _stored(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        yield node.id
-    if isinstance(node, ast.Global | ast.Nonlocal):
-        yield from node.names
-    if isinstance(node, ast.FunctionDef):
-        yield node.name
-    inner = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-    for child in () if isinstance(node, inner) else ast.iter_child_nodes(node):
-        yield from _stored(child)

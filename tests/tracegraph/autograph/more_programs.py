@@ -1,6 +1,6 @@
 """More programs: functions within functions, containers, lists, errors that are handled."""
 
-# ruff: noqa: RET504, SIM108
+# ruff: noqa: PERF401, RET504, SIM108
 # The programs are written at length because that is what is tested.
 
 from __future__ import annotations
