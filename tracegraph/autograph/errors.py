@@ -42,6 +42,8 @@ def assigned_before(name: str) -> str:
     if frame is None:
         return ""
     code = frame.f_code
+    if not name.isidentifier():  # an expression has its value where it stands
+        return f"{code.co_filename}:{frame.f_lineno}"
     lines = [line for line in _stores(code, name) if line < frame.f_lineno]
     return f"{code.co_filename}:{max(lines, default=code.co_firstlineno)}"
 
@@ -50,6 +52,8 @@ def readable(name: str) -> str:
     """A variable as the user knows it: the converter's own stand for what they control."""
     if name.startswith("retval_"):
         return "the return value"
+    if name.startswith(("break_", "continue_", "do_return")):
+        return "whether the loop is left"
     return f"`{name}`"
 
 

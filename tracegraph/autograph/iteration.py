@@ -137,7 +137,7 @@ def _range(*args: Any) -> Any:
             raise control_flow_error(
                 "a range needs whole numbers",
                 expected="scalars of an integer dtype",
-                found=str(jax.typeof(each)) if isinstance(each, jax.Array) else repr(each),
+                found=values.described(each),
                 hint="convert it: x.astype(jnp.int32)",
             )
     start, stop, step = {1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)]

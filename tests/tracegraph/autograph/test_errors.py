@@ -104,7 +104,7 @@ def test_an_assert_on_a_traced_value_is_refused():
     assert "checkify" in error.hint
 
 
-def test_an_object_that_changes_in_a_loop_is_refused():
+def test_two_strings_have_no_common_type():
     error = error_of(refused.strings, 1.0)
     assert error.found == (
         f"str 'up' at {line(refused.strings, 1)}\nstr 'down' at {line(refused.strings, 1)}"
