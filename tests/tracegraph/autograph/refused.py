@@ -1,6 +1,6 @@
 """Functions that are refused when they are converted or traced; tests count their lines."""
 
-# ruff: noqa: SIM108, B018, B007, RET504, PERF401, B905, PERF402
+# ruff: noqa: F841, PERF401, RET503, SIM108
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def raises_deep(x):
 
 
 def for_else(x):
-    """An else at line 2"""
+    """An else at line 2."""
     for i in range(3):
         x = x + i
     else:
@@ -129,7 +129,7 @@ def for_else(x):
 
 
 def while_else(x):
-    """An else at line 2"""
+    """An else at line 2."""
     while x > 0:
         x = x - 1
     else:
@@ -138,31 +138,31 @@ def while_else(x):
 
 
 def generator(x):
-    """A generator, at line 0"""
+    """A generator, at line 0."""
     yield x
 
 
 async def asynchronous(x):
-    """An async function, at line 0"""
+    """An async function, at line 0."""
     return x
 
 
 def walrus_in_while(x):
-    """A walrus at line 2"""
+    """A walrus at line 2."""
     while (y := x - 1) > 0:
         x = y
     return x
 
 
 def walrus_in_or(x):
-    """A walrus at line 2"""
+    """A walrus at line 2."""
     if x > 0 or (y := x) > 1:
         x = x + 1
     return x
 
 
 def match_statement(x):
-    """A match at line 2"""
+    """A match at line 2."""
     match x:
         case _ if x > 0:
             return 1
@@ -170,7 +170,7 @@ def match_statement(x):
 
 
 def inner_generator(x):
-    """A yield at line 3"""
+    """A yield at line 4."""
 
     def inner():
         yield x
@@ -179,7 +179,7 @@ def inner_generator(x):
 
 
 def inner_class(x):
-    """A class at line 2"""
+    """A class at line 3."""
 
     class Inner:
         pass
@@ -188,7 +188,7 @@ def inner_class(x):
 
 
 def reads_locals(x):
-    """A call at line 2"""
+    """A call at line 2."""
     return locals()["x"]
 
 

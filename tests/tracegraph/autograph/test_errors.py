@@ -1,7 +1,5 @@
 """What is refused, in which words, and at which of the user's lines."""
 
-# ruff: noqa: SIM108
-
 from __future__ import annotations
 
 import traceback
@@ -123,7 +121,7 @@ def test_a_range_of_floats():
 def test_a_construct_that_cannot_be_converted_names_its_line(function):
     with pytest.raises(tg.autograph.ConversionError) as caught:
         tg.autograph.convert(function)
-    marked = function.__doc__.split()[-1]
+    marked = function.__doc__.rstrip(".").split()[-1]
     assert caught.value.where == line(function, int(marked))
     assert caught.value.hint
 

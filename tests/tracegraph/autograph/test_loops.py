@@ -1,6 +1,6 @@
 """Which loops become scans, what lists become, and that Python's numbers stay Python's."""
 
-# ruff: noqa: PERF401, PERF402, RET504, SIM108
+# ruff: noqa: PERF401, PERF402, SIM108
 
 from __future__ import annotations
 
