@@ -16,7 +16,7 @@ def branching(x):
 
 
 def counting(x):
-    return [x] * x.astype(int)
+    return sum(range(x))
 
 
 VMAP = jax.vmap

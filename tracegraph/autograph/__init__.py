@@ -77,7 +77,7 @@ def to_code(function: Callable[..., Any], /) -> str:
     while isinstance(plain, functools.partial):
         plain = plain.func
     plain = getattr(plain, "__func__", plain)
-    plain = getattr(plain, "__wrapped__", plain)
+    plain = getattr(plain, "__wrapped__", plain) if is_converted(plain) else plain
     definition = plain if isinstance(plain, FunctionType) else call_of(plain)
     if definition is None:
         raise _not_a_function(function)
