@@ -131,6 +131,7 @@ class _Branch:
             self._set(handed)
             block()
             after = list(self._get())
+            self._set(self._before)  # the variables outlive the trace, what it made must not
             in_place[:] = [a is b for a, b in zip(handed, after, strict=True)]
             changed = [_differ(a, b) for a, b in zip(self._before, after, strict=True)]
             touched[:] = [a and b for a, b in zip(in_place, changed, strict=True)]

@@ -219,12 +219,15 @@ def _while(loop: Loop, item: Callable[[Any], Any], length: Any) -> None:
     def step(variables: list[Any], given: Sequence[Any]) -> Sequence[Any]:
         loop.set(variables)
         loop.body(item(given[0]))
-        return loop.get()
+        after = loop.get()
+        loop.set(before)  # the variables outlive the trace, what it made must not
+        return after
 
     def goes_on(state: tuple[Any, list[Any]]) -> Any:
         counter, arrays = state
         loop.set(values.join(carry.trees, arrays))
         going = True if loop.goes_on is None else loop.goes_on()
+        loop.set(before)
         counted = True if length is None else counter < length
         return jnp.logical_and(counted, values.scalar_test(going))
 

@@ -124,6 +124,7 @@ class _Scan:
         self._loop.set(state)
         self._loop.iterate(self._steps.item(given[0], given[1:]))
         after = self._loop.get()
+        self._loop.set(self._before)  # the variables outlive the trace, what it made must not
         for place in self._lists:
             if not isinstance(after[place], Growing):
                 raise Touched("assigned")

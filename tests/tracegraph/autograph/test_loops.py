@@ -288,3 +288,20 @@ def test_a_loop_of_no_items_leaves_its_variable_undefined():
 
     with pytest.raises(UnboundLocalError, match="'y'"):
         jax.jit(tg.autograph.convert(f))(jnp.zeros(0))
+
+
+def test_nothing_of_a_trace_is_left_behind():
+    def f(x, row):
+        seen = []
+        for y in row:
+            if y > x:
+                x = x + 1
+            seen.append(x)
+        while x < 10:
+            x = x + 1 if x > 0 else x + 2
+        for i in range(8):
+            x = x * 0.5 + i
+        return x, jnp.stack(seen)
+
+    with jax.checking_leaks():
+        check(f, jnp.float32(1), jnp.arange(4.0))
