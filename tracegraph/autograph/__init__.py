@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from compiler.lowering import jax_compat
 from tracegraph.autograph.conversion import (
     converted_definition,
-    converted_function,
+    held_form,
     is_converted,
 )
 from tracegraph.autograph.errors import ControlFlowError, ConversionError
@@ -56,7 +56,7 @@ def convert(function: Callable[P, R], /) -> Callable[P, R]:
     if is_converted(function):
         return function
     if isinstance(function, FunctionType):
-        return functools.update_wrapper(converted_function(function), function)
+        return held_form(function)
     call = call_of(function)
     if call is None:
         raise _not_a_function(function)

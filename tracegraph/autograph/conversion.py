@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import threading
 import weakref
@@ -17,20 +18,23 @@ from tracegraph.autograph.source import LAMBDA, source_of
 
 jax_compat.hide_frames(__file__)
 
-_MARK = "__tracegraph_converted__"
 _lock = threading.RLock()
 _factories: dict[tuple[CodeType, str], CodeType] = {}
 _made: weakref.WeakKeyDictionary[FunctionType, FunctionType] = weakref.WeakKeyDictionary()
+_held: weakref.WeakKeyDictionary[FunctionType, weakref.ref[FunctionType]] = (
+    weakref.WeakKeyDictionary()
+)
+_converted: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 
 
 def is_converted(function: object) -> bool:
     """Whether a function was made here, or is part of one that was."""
-    return getattr(function, _MARK, False)
+    return isinstance(function, FunctionType) and function in _converted
 
 
 def autograph_artifact(function: Any) -> Any:
     """Marks a function inside converted code as converted."""
-    setattr(function, _MARK, True)
+    _converted.add(function)
     return function
 
 
@@ -45,6 +49,21 @@ def converted_function(function: FunctionType) -> FunctionType:
         if known is None:
             known = _made[function] = _make(function)
         return known
+
+
+def held_form(function: FunctionType) -> FunctionType:
+    """A function in converted form for the user to hold, which knows what it was made from.
+
+    Raises:
+        ConversionError: it cannot be converted; the error names the line.
+    """
+    with _lock:
+        known = _held.get(function)
+        form = None if known is None else known()
+        if form is None:
+            form = functools.update_wrapper(_make(function), function)
+            _held[function] = weakref.ref(form)
+        return form
 
 
 def converted_definition(function: FunctionType) -> ast.FunctionDef:

@@ -57,7 +57,7 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
 
 def _held(value: Any) -> list[Any]:
     """A parameter, or those it lists, as jaxprs if they are such."""
-    several = isinstance(value, tuple | list)
+    several = type(value) in (tuple, list)
     return [getattr(each, "jaxpr", each) for each in (value if several else (value,))]
 
 

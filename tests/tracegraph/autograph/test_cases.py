@@ -167,9 +167,9 @@ def primes(limit, numbers):
 
 def test_nested_loops_with_break_and_continue_count_primes():
     numbers = np.arange(40)
+    converted = jax.jit(tg.autograph.convert(primes))
     for limit in (3, 100):
-        found = jax.jit(tg.autograph.convert(primes))(limit, numbers)
-        assert tuple(map(int, found)) == primes(limit, numbers)
+        assert tuple(map(int, converted(limit, numbers))) == primes(limit, numbers)
 
 
 def test_training_with_a_rejected_step():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import inspect
 import linecache
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +29,14 @@ def magnitude(x, scale=2.0, *, shift=0.0):
     return -x * scale + shift
 
 
+# Older versions of flax take a plain list.
+LIST = getattr(nnx, "List", list)
+
+
 class Model(nnx.Module):
     def __init__(self, rngs):
         self.first = nnx.Linear(3, 3, rngs=rngs)
-        self.layers = nnx.List([nnx.Linear(3, 3, rngs=rngs) for _ in range(6)])
+        self.layers = LIST([nnx.Linear(3, 3, rngs=rngs) for _ in range(6)])
 
     def __call__(self, x):
         if x.sum() > 0:
@@ -142,6 +148,65 @@ def test_functions_handed_to_a_library_are_converted():
     assert doubled.tolist() == [2.0, 4.0] == each.tolist()
     assert float(slope) == -2.0
     assert mapped.tolist() == [1.0, 2.0]
+
+
+def test_a_decorator_of_the_users_own_is_converted_with_what_it_wraps():
+    def positive(function):
+        @functools.wraps(function)
+        def wrapper(x):
+            if x < 0:
+                return function(-x)
+            return function(x)
+
+        return wrapper
+
+    @positive
+    def root(x):
+        return jnp.sqrt(x) if x > 1 else x
+
+    @positive
+    @tg.autograph.convert
+    def converted_root(x):
+        return jnp.sqrt(x) if x > 1 else x
+
+    def f(x):
+        return root(x) + converted_root(x)
+
+    assert float(jax.jit(tg.autograph.convert(f))(-4.0)) == 4.0
+    assert float(jax.jit(tg.autograph.convert(root))(-4.0)) == 2.0
+    assert tg.autograph.to_code(root).startswith("def wrapper(x)")
+
+
+def test_generators_and_functions_without_source_run_as_they_are():
+    def numbers(n):
+        yield from range(n)
+
+    namespace: dict = {}
+    exec("def double(x):\n    return x * 2", namespace)
+    double = namespace["double"]
+
+    def f(x):
+        for i in numbers(3):
+            if x > 0:
+                x = double(x) + i
+        return x
+
+    assert float(jax.jit(tg.autograph.convert(f))(1.0)) == 12.0
+
+
+def test_what_is_dropped_is_forgotten():
+    def make():
+        def f(x):
+            return x if x > 0 else -x
+
+        converted = tg.autograph.convert(f)
+        assert float(converted(-1.0)) == 1.0
+        return weakref.ref(f), weakref.ref(converted)
+
+    original, converted = make()
+    gc.collect()
+    assert original() is None
+    assert converted() is None
 
 
 def test_options_of_jit_and_transformations_outside():

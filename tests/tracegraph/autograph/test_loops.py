@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import tracegraph as tg
 
@@ -214,6 +216,63 @@ def test_a_python_zero_takes_the_type_of_what_is_added():
     check(rows, jnp.ones((3, 2)))
     check(in_while, jnp.float32(3))
     assert jax.jit(tg.autograph.convert(scalar))(jnp.arange(3, dtype=jnp.int8)).dtype == jnp.int8
+
+
+def popped(x):
+    held = [x, x + 1]
+    y = held.pop() if x.ndim else 0
+    if x > 0:
+        y = held.pop()
+    else:
+        y = held.pop(0)
+    return y, held
+
+
+def updated(x):
+    held = {"a": x}
+    same = held
+    if x > 0:
+        held.update(a=x * 2)
+    return same["a"]
+
+
+def stack_in_a_loop(x):
+    held = [0.0]
+    for y in jnp.arange(3.0):
+        top = held.pop()
+        held.append(top + y * x)
+    return held
+
+
+@pytest.mark.parametrize("function", [popped, updated, stack_in_a_loop])
+def test_methods_that_change_a_container_count_as_assignments(function):
+    check(function, jnp.float32(2))
+    check(function, jnp.float32(-2))
+
+
+def test_items_deleted_in_one_branch_are_refused():
+    def f(x):
+        held = {"a": x, "b": x}
+        if x > 0:
+            del held["a"]
+        return held
+
+    with pytest.raises(tg.autograph.ControlFlowError, match="`held` has another type"):
+        jax.jit(tg.autograph.convert(f))(1.0)
+
+
+def test_a_module_that_a_loop_changes_is_refused():
+    dropout = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+
+    def f(dropout, row):
+        for x in row:
+            held = dropout
+            held(x)
+            dropout = held
+        return row
+
+    with pytest.raises((tg.autograph.ControlFlowError, flax.errors.TraceContextError)):
+        nnx.jit(tg.autograph.convert(f))(dropout, jnp.ones((3, 2)))
 
 
 def test_keys_are_carried():
