@@ -61,7 +61,8 @@ def held_form(function: FunctionType) -> FunctionType:
         known = _held.get(function)
         form = None if known is None else known()
         if form is None:
-            form = functools.update_wrapper(_make(function), function)
+            form = _make(function)
+            functools.update_wrapper(form, function)
             _held[function] = weakref.ref(form)
         return form
 
@@ -70,7 +71,7 @@ def converted_definition(function: FunctionType) -> ast.FunctionDef:
     """The converted definition of a function, under the function's own name."""
     with _lock:
         node = _transpiled(function).node
-    name = function.__name__
+    name = function.__code__.co_name
     node.name = LAMBDA if name == "<lambda>" else name
     return ast.fix_missing_locations(node)
 
