@@ -36,7 +36,8 @@ def converted_call(
     """
     del scope
     keywords = kwargs or {}
-    if function in _EXTREMA and len(args) > 1 and not keywords and _has_traced_scalar(args):
+    extreme = any(function is each for each in _EXTREMA)
+    if extreme and len(args) > 1 and not keywords and _has_traced_scalar(args):
         return extremum(function, args)
     own = convertible(function)
     if own is not function:

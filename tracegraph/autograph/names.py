@@ -17,6 +17,30 @@ def changed_by(statement: ast.AST, names: set[str]) -> list[str]:
     return sorted({name for node in ast.walk(statement) for name in _changed(node)} & names)
 
 
+def assigned_by_calls(statement: ast.AST, inner: dict[str, set[str]]) -> list[str]:
+    """The names that a statement assigns by calling functions defined in the same one.
+
+    Args:
+        statement: a simple statement.
+        inner: the names that each inner function declares as nonlocal.
+    """
+    names: set[str] = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            names |= inner.get(node.func.id, set())
+    return sorted(names)
+
+
+def nonlocals_of_inner(function: ast.FunctionDef) -> dict[str, set[str]]:
+    """The names that each function inside a function declares as nonlocal."""
+    inner = [node for node in ast.walk(function) if isinstance(node, ast.FunctionDef)]
+    found: dict[str, set[str]] = {}
+    for node in inner[1:]:
+        declared = [each.names for each in ast.walk(node) if isinstance(each, ast.Nonlocal)]
+        found[node.name] = {name for names in declared for name in names}
+    return found
+
+
 def _changed(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Delete):
         items = [each.value for each in node.targets if isinstance(each, ast.Subscript)]

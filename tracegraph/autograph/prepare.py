@@ -9,7 +9,13 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from tracegraph.autograph.names import assigned_names, changed_by, changes_only_names
+from tracegraph.autograph.names import (
+    assigned_by_calls,
+    assigned_names,
+    changed_by,
+    changes_only_names,
+    nonlocals_of_inner,
+)
 
 OPERATORS = "ag__"
 """The name under which converted code sees the operators; the engine's templates fix it."""
@@ -69,16 +75,19 @@ class _Preparation(ast.NodeTransformer):
     def __init__(self, owner: str) -> None:
         self._owner = owner.lstrip("_")
         self._assigned: list[set[str]] = []
+        self._nonlocals: list[dict[str, set[str]]] = []
         self._first: list[str] = []
         self._temporaries = 0
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         """Enters a scope."""
         self._assigned.append(set(assigned_names(node)))
+        self._nonlocals.append(nonlocals_of_inner(node))
         first = [*node.args.posonlyargs, *node.args.args]
         self._first.append(first[0].arg if first else "")
         self.generic_visit(node)
         self._assigned.pop()
+        self._nonlocals.pop()
         self._first.pop()
         return node
 
@@ -197,13 +206,18 @@ class _Preparation(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         """A simple statement that changes a container by a method also assigns its name."""
-        changed = changed_by(node, self._assigned[-1]) if isinstance(node, _SIMPLE) else []
+        changed = self._also_assigned(node) if isinstance(node, _SIMPLE) else []
         made = super().visit(node)
         if not changed:
             return made
         assert isinstance(node, ast.stmt)
         kept = [_assign(name, ast.Name(name, ast.Load()), node) for name in changed]
         return [*(made if isinstance(made, list) else [made]), *kept]
+
+    def _also_assigned(self, statement: ast.AST) -> list[str]:
+        called = set(assigned_by_calls(statement, self._nonlocals[-1]))
+        names = self._assigned[-1]
+        return sorted({*changed_by(statement, names), *(called & names)})
 
     def _set_item(self, target: ast.Subscript, value: ast.expr, at: ast.stmt) -> ast.stmt:
         base = target.value

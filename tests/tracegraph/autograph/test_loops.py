@@ -250,6 +250,28 @@ def test_methods_that_change_a_container_count_as_assignments(function):
     check(function, jnp.float32(-2))
 
 
+def test_an_inner_function_that_assigns_to_outer_variables():
+    def f(x):
+        count = 0
+
+        def advance(by):
+            nonlocal x, count
+            while by > 0:
+                x = x + by
+                by = by - 1
+                count += 1
+            return by
+
+        advance(3.0)
+        for i in jnp.arange(3.0):
+            left = advance(i)
+            if left < 0:
+                advance(100.0)
+        return x, count
+
+    check(f, 1.0)
+
+
 def test_items_deleted_in_one_branch_are_refused():
     def f(x):
         held = {"a": x, "b": x}
