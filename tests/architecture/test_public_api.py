@@ -22,6 +22,7 @@ PUBLIC_NAMES = [
     "TracegraphError",
     "Verification",
     "__version__",
+    "autograph",
     "function",
     "parse_graph",
     "print_graph",
