@@ -68,6 +68,16 @@ from compiler.lowering.jax_compat.running import (
     jaxpr_function,
 )
 from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
+from compiler.lowering.jax_compat.symbolic import (
+    Sizes,
+    aval_at,
+    is_aval,
+    is_rule,
+    is_symbolic,
+    rule_at,
+    size_at,
+    symbol_names,
+)
 from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
 
 __all__ = [
@@ -75,9 +85,11 @@ __all__ = [
     "Jaxpr",
     "JaxprParts",
     "JitFunction",
+    "Sizes",
     "api_boundary",
     "at_top_level",
     "attach_methods",
+    "aval_at",
     "aval_sharding_text",
     "build_jaxpr",
     "canonical_constant",
@@ -92,6 +104,7 @@ __all__ = [
     "function_name",
     "hide_frames",
     "intercept_misses",
+    "is_aval",
     "is_builtin",
     "is_extended_dtype",
     "is_high",
@@ -99,7 +112,9 @@ __all__ = [
     "is_literal",
     "is_ordered",
     "is_ref",
+    "is_rule",
     "is_shaped",
+    "is_symbolic",
     "is_tracing_for_jit",
     "is_unspecified",
     "jaxpr_function",
@@ -117,9 +132,12 @@ __all__ = [
     "rebind_effect",
     "restore_params",
     "result_avals",
+    "rule_at",
+    "size_at",
     "splice",
     "split_jaxpr",
     "static_positions",
+    "symbol_names",
     "trace_settings",
     "traced_arguments",
     "traced_consts",
