@@ -28,6 +28,8 @@ from compiler.ir.printer import print_graph
 from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
+from tracegraph.signatures.spec import Spec
+from tracegraph.signatures.table import CompiledSignature, Signatures
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
@@ -36,10 +38,13 @@ __version__ = _metadata.version("tracegraph")
 
 __all__ = [
     "Autotune",
+    "CompiledSignature",
     "Explanation",
     "Function",
     "Graph",
     "OptimizationWarning",
+    "Signatures",
+    "Spec",
     "Stage",
     "Trace",
     "TracegraphError",

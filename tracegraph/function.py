@@ -12,7 +12,7 @@ has no compiled answer for a signature and never otherwise.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from compiler.ir.errors import TracegraphError
@@ -24,6 +24,8 @@ from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
 from tracegraph.explanation import Explanation
 from tracegraph.rules import Rule, verify_all
+from tracegraph.signatures.front import Front, SignatureOptions
+from tracegraph.signatures.table import Signatures
 from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
@@ -98,6 +100,10 @@ class Function(Protocol[P, R_co]):
         """What fired for these arguments, what it was worth, and what a freer level would add."""
         ...
 
+    def signatures(self) -> Signatures:
+        """What is compiled and alive: a row per form of call, with its static values and bucket."""
+        ...
+
     def clear_cache(self) -> None:
         """Forgets every signature."""
         ...
@@ -112,6 +118,9 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    input_signature: object = None,
+    buckets: Mapping[str, Sequence[int]] | None = None,
+    static_nonarrays: bool = False,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -121,6 +130,9 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    input_signature: object = None,
+    buckets: Mapping[str, Sequence[int]] | None = None,
+    static_nonarrays: bool = False,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -132,6 +144,9 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    input_signature: object = None,
+    buckets: Mapping[str, Sequence[int]] | None = None,
+    static_nonarrays: bool = False,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
@@ -150,6 +165,14 @@ def function(
             unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
+        input_signature: what the arguments must be: one ``Spec`` per positional argument, or a dict
+            of them by name, each one a pytree or None where nothing is said; ``"annotations"`` to
+            read jaxtyping annotations. Sizes that may vary are traced once for all; a call that
+            does not fit is an error.
+        buckets: by the name of a size in the signature, the sizes to compile for. A smaller call is
+            padded and its results cut back, if it is proved of the function that rows do not mix.
+        static_nonarrays: whether leaves that are no arrays (strings, enums, functions, Python's
+            numbers) are part of the signature instead of its data.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:
@@ -158,7 +181,7 @@ def function(
     Raises:
         TypeError: ``fun`` is not callable, or ``jax.jit`` does not know an option.
         TracegraphError: the pipeline's text does not parse, there is no such level, a rule does not
-            keep its word, or ``autotune`` is no setting.
+            keep its word, ``autotune`` is no setting, or the signature or the buckets are none.
     """
     if fun is None:
         kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
@@ -168,13 +191,21 @@ def function(
             rules=kept,
             numerics=numerics,
             autotune=autotune,
+            input_signature=input_signature,
+            buckets=buckets,
+            static_nonarrays=static_nonarrays,
             **jit_options,
         )
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    return Specializer(fun, pipeline, jit_options, _settings(autotune)).callable()
+    said = SignatureOptions(input_signature, buckets, static_nonarrays)
+    settings = _settings(autotune)
+    if said.is_empty:
+        return Specializer(fun, pipeline, jit_options, settings).callable()
+    front = Front(fun, said, jit_options)
+    return Specializer(front.fun, pipeline, jit_options, settings, front).callable()
 
 
 def _settings(autotune: object) -> Autotune | None:

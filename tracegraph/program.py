@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import jax
-
-import compiler
-import tracegraph
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
@@ -26,11 +20,8 @@ from compiler.passes.manager import PassManager, PassRun, Result
 from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.log import Firing
 from tracegraph import config
+from tracegraph.call_site import user_level
 from tracegraph.collector import paused_collector
-
-_OWN_FOLDERS: Final = tuple(
-    str(Path(str(module.__file__)).parent) + os.sep for module in (jax, compiler, tracegraph)
-)
 
 
 class OptimizationWarning(UserWarning):
@@ -176,16 +167,8 @@ def warn_failed(what: str, error: BaseException, reproducer: object = None) -> N
         f"{what} failed and was left out; the result is right, but not optimised as far as it "
         f"could be. The reason: {type(error).__name__}: {error}.{again}",
         OptimizationWarning,
-        stacklevel=_user_level(),
+        stacklevel=user_level(),
     )
-
-
-def _user_level() -> int:
-    """How many frames above ``warn_failed`` the first one outside JAX and tracegraph is."""
-    level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN_FOLDERS):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _checked(jaxpr: Any, original: Any) -> Any:

@@ -31,6 +31,9 @@ from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.runs import Call
+from tracegraph.signatures.front import Front
+from tracegraph.signatures.signature import Signature
+from tracegraph.signatures.table import CallFacts, Signatures, call_facts, compiled_signature
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune, Tuned, tune
 from tracegraph.tuning import Choice
@@ -76,6 +79,11 @@ class Programs:
                 self._made[traced.jaxpr] = self._make(traced)
             return self._made[traced.jaxpr]
 
+    def alive(self) -> list[tuple[Any, Program]]:
+        """The traces that jit still holds, each with its program, the oldest first."""
+        with self._lock:
+            return [(jaxpr, made) for jaxpr, made in self._made.items() if made is not None]
+
     def tuned(self, traced: Any) -> Tuned | None:
         """What was chosen for a trace by measurement, if that was done."""
         return self._tuned.get(traced.jaxpr)
@@ -118,6 +126,7 @@ class Specializer(Generic[P, R]):
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
+        front: what stands between a call and jit; its function is ``fun``. None for nothing.
     """
 
     def __init__(
@@ -126,13 +135,16 @@ class Specializer(Generic[P, R]):
         pipeline: Pipeline,
         options: dict[str, Any],
         autotune: Autotune | None = None,
+        front: Front | None = None,
     ) -> None:
         self.fun = fun
+        self.front = front
         self.options = options
         self.autotune = autotune
         self.plain: Any = jax.jit(fun, **options)
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
+        self._facts: weakref.WeakKeyDictionary[Any, CallFacts] = weakref.WeakKeyDictionary()
         self._effects = False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
@@ -141,16 +153,18 @@ class Specializer(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
-        return Specializer, (self.fun, self._programs.pipeline, self.options, self.autotune)
+        pipeline = self._programs.pipeline
+        return Specializer, (self.fun, pipeline, self.options, self.autotune, self.front)
 
     def callable(self) -> Any:
         """The object the user holds."""
-        user = jax_compat.intercept_misses(self._full, self._on_miss)
+        user = jax_compat.intercept_misses(self._full, self._on_call)
+        self._user = user
         attributes: dict[str, Any] = vars(self.plain)
         for name, value in attributes.items():
             if not name.startswith("_") or name.startswith("__"):
                 setattr(user, name, value)
-        user.__wrapped__ = self.fun
+        user.__wrapped__ = self.fun if self.front is None else self.front.user
         methods = {
             "graph": self.graph,
             "trace": self.trace,
@@ -158,8 +172,10 @@ class Specializer(Generic[P, R]):
             "verify": self.verify,
             "explain": self.explain,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
-            "clear_cache": functools.partial(self.clear_cache, user),
         }
+        methods = {name: self._fronted(method) for name, method in methods.items()}
+        methods["clear_cache"] = functools.partial(self.clear_cache, user)
+        methods["signatures"] = self.signatures
         jax_compat.attach_methods(user, methods)
         return user
 
@@ -189,7 +205,38 @@ class Specializer(Generic[P, R]):
         with _capturing():
             traced = jax_compat.method(self.plain, "trace")(*args, **kwargs)
         self._effects = self._effects or bool(traced.jaxpr.effects)
+        if traced.jaxpr not in self._facts:
+            self._facts[traced.jaxpr] = self._facts_of(args, kwargs)
         return traced
+
+    def _facts_of(self, args: Any, kwargs: Any) -> CallFacts:
+        bucket = "" if self.front is None else self.front.bucket_of(args, kwargs)
+        static = jax_compat.static_positions(self.plain)
+        return call_facts(self._signature, static, args, kwargs, bucket)
+
+    @functools.cached_property
+    def _signature(self) -> Signature:
+        return Signature(self.fun if self.front is None else self.front.user, ())
+
+    def _fronted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method that takes the arguments as the user writes them."""
+        front = self.front
+        if front is None:
+            return method
+
+        @functools.wraps(method)
+        def fronted(*args: Any, **kwargs: Any) -> Any:
+            plain_args, plain_kwargs = front.arguments(args, kwargs)
+            return method(*plain_args, **plain_kwargs)
+
+        return fronted
+
+    def _on_call(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A call of which jit knows nothing: it may go to jit in another form."""
+        answer = None if self.front is None else self.front.answer(self._user, args, kwargs)
+        if answer is not None:
+            return jax_compat.uncached(answer[0])
+        return self._on_miss(compile, args, kwargs)
 
     def _optimized(self, traced: Any) -> Any:
         program = self._programs.of(traced)
@@ -270,9 +317,17 @@ class Specializer(Generic[P, R]):
             return explain_program(program, pipeline)
         return explain_program(program, tuned.choice.applied(pipeline), str(tuned))
 
+    def signatures(self) -> Signatures:
+        """See ``Function.signatures``."""
+        known = [(self._facts.get(jaxpr), jaxpr, made) for jaxpr, made in self._programs.alive()]
+        rows = [compiled_signature(facts, *made) for facts, *made in known if facts is not None]
+        return Signatures(rows)
+
     def clear_cache(self, user: Any) -> None:
         """See ``Function.clear_cache``."""
         for jitted in (user, self._full, self._transparent, self.plain):
             jax_compat.method(jitted, "clear_cache")()
         self._programs.clear()
         self._seen_through.clear()
+        if self.front is not None:
+            self.front.forget()

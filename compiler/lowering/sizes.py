@@ -52,9 +52,7 @@ class _Sizing:
         equations = [made for eqn in parts.equations for made in self._equation(env, eqn)]
         outvars = [_read(env, atom) for atom in parts.outvars]
         return jax_compat.build_jaxpr(
-            parts._replace(
-                constvars=constvars, invars=invars, outvars=outvars, equations=equations
-            )
+            parts._replace(constvars=constvars, invars=invars, outvars=outvars, equations=equations)
         )
 
     def _equation(self, env: dict[Any, Any], equation: jax_compat.Equation) -> list[Any]:

@@ -1,0 +1,140 @@
+"""What stands between a call and jit: static leaves, the signature's checks, and buckets.
+
+A function without one of these options has no front, and pays nothing.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from compiler.ir.errors import TracegraphError
+from compiler.lowering import jax_compat
+from tracegraph.call_site import call_site
+from tracegraph.signatures.annotations import ANNOTATIONS, annotated_specs
+from tracegraph.signatures.buckets import Buckets
+from tracegraph.signatures.signature import Signature
+from tracegraph.signatures.static_leaves import StaticLeaves, UnwrappingFunction
+from tracegraph.signatures.symbolic import SignedFunction
+
+jax_compat.hide_frames(__file__)
+
+
+@dataclass(frozen=True)
+class SignatureOptions:
+    """What a user may say of the arguments; see ``tracegraph.function``."""
+
+    input_signature: object = None
+    buckets: object = None
+    static_nonarrays: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said."""
+        return self.input_signature is None and self.buckets is None and not self.static_nonarrays
+
+
+class Front:
+    """The way of a call to jit.
+
+    Args:
+        user: the user's function.
+        options: what the user said of its arguments.
+        jit_options: those of ``jax.jit``.
+
+    Attributes:
+        fun: the function to give to jit.
+    """
+
+    def __init__(
+        self, user: Callable[..., Any], options: SignatureOptions, jit_options: Mapping[str, Any]
+    ) -> None:
+        self._made_from = (user, options, dict(jit_options))
+        self.user = user
+        self._plain = _plain_jit(user, jit_options)
+        fun: Callable[..., Any] = user
+        if options.static_nonarrays:
+            fun = UnwrappingFunction(fun)
+        self._static = StaticLeaves(Signature(user, ())) if options.static_nonarrays else None
+        self._signed = self._sign(fun, options)
+        self.fun = fun if self._signed is None else self._signed
+        self.buckets = self._bucketed(options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Front, self._made_from
+
+    def arguments(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The arguments as jit takes them: leaves that are no arrays are static if asked for."""
+        return self._fixed(args, kwargs) or (args, kwargs)
+
+    def answer(self, call: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any] | None:
+        """The result of a call that goes to jit in another form; None for one that does not.
+
+        Args:
+            call: the decorated function itself, which is called in that form.
+            args: as the user gave them.
+            kwargs: as the user gave them.
+        """
+        fixed = self._fixed(args, kwargs)
+        if fixed is not None:
+            return (call(*fixed[0], **fixed[1]),)
+        if self.buckets is None or not jax_compat.at_top_level():
+            return None
+        leaves = jax_compat.traced_arguments(self._plain, args, kwargs)
+        padded = self.buckets.padded(args, kwargs, leaves)
+        if padded is None:
+            return None
+        args, kwargs = jax_compat.with_traced_arguments(self._plain, args, kwargs, padded.leaves)
+        return (padded.cut(call(*args, **kwargs)),)
+
+    def bucket_of(self, args: Any, kwargs: Any) -> str:
+        """The buckets that a call's sizes are, in words."""
+        if self.buckets is None or self._signed is None:
+            return ""
+        return self.buckets.names_of(self._signed.bind(args, kwargs))
+
+    def forget(self) -> None:
+        """Forgets what was traced."""
+        if self._signed is not None:
+            self._signed.forget()
+
+    def _fixed(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        if self._static is None:
+            return None
+        return self._static.fixed(args, kwargs, jax_compat.static_positions(self._plain))
+
+    def _sign(self, fun: Callable[..., Any], options: SignatureOptions) -> SignedFunction | None:
+        if options.input_signature is None:
+            return None
+        text = isinstance(options.input_signature, str)
+        read = text and options.input_signature == ANNOTATIONS
+        specs = annotated_specs(self.user) if read else options.input_signature
+        static = jax_compat.static_positions(self._plain)
+        return SignedFunction(fun, Signature(self.user, specs), static)
+
+    def _bucketed(self, options: SignatureOptions) -> Buckets | None:
+        if options.buckets is None:
+            return None
+        if self._signed is not None:
+            return Buckets(self._signed, options.buckets)
+        raise TracegraphError(
+            "a function cannot have buckets without an input signature",
+            where=call_site(),
+            expected="a signature that names the size of each bucket",
+            found=f"buckets={options.buckets!r}",
+            hint='add input_signature=[tg.Spec(("batch", 784), "float32")]',
+        )
+
+
+def _plain_jit(user: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """A jit that is never called: it knows which arguments are static."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return jax.jit(user, **options)
