@@ -14,10 +14,11 @@ from compiler.analysis.row_indexing import (
     check_dynamic_update_slice,
     check_gather,
     check_scatter,
+    is_window_start,
 )
 from compiler.analysis.row_types import Rows, rank, size_in
 from compiler.ir.attributes import Attribute
-from compiler.ir.graph import CONSTANT, Operation
+from compiler.ir.graph import CONSTANT, Operation, Value
 from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.indexing import SCATTERS
 from compiler.ops.parameters import dot_dimensions, field, integer
@@ -123,8 +124,9 @@ def _window(op: Operation, rows: Rows) -> str | None:
 
 
 def _random(op: Operation, rows: Rows) -> str | None:
-    axes = {rows.axis(value) for value in (*op.operands, *op.results)}
-    return None if len(axes) == 1 else "what it draws depends on how many rows there are"
+    given = {rows.axis(value) for value in op.operands} - {None}
+    made = {rows.axis(value) for value in op.results} - {None}
+    return None if given == made else "what it draws depends on how many rows there are"
 
 
 def _matrix(op: Operation, rows: Rows) -> str | None:
@@ -153,7 +155,24 @@ def _scan(op: Operation, rows: Rows) -> str | None:
 
 def _size_as_value(op: Operation, rows: Rows) -> str | None:
     named = rows.named_in(_text(op.attributes.get("dim")))
-    return "the number of rows itself becomes a value" if named else None
+    harmful = named and not _only_starts_windows(op.result, rows)
+    return "the number of rows itself becomes a value" if harmful else None
+
+
+def _only_starts_windows(number: Value, rows: Rows) -> bool:
+    """Whether a number ends up as nothing but the start of windows that span all rows.
+
+    JAX adds the size to a start below zero. A window of all rows starts at the first anyway.
+    """
+    pending = [number]
+    while pending:
+        for use in pending.pop().uses:
+            op = use.operation
+            if op.name in ELEMENTWISE or op.name == "convert_element_type":
+                pending += op.results
+            elif not is_window_start(use, rows):
+                return False
+    return True
 
 
 def _entry(op: Operation, name: str, axis: int | None) -> Attribute:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from compiler.analysis.row_types import Rows, rank, size_in
-from compiler.ir.graph import Operation, Value
+from compiler.ir.graph import Operation, Use, Value
 from compiler.ops.parameters import field
 
 _NUMBERS: Final = "dimension_numbers"
@@ -23,6 +23,16 @@ def check_dynamic_slice(op: Operation, rows: Rows) -> str | None:
 def check_dynamic_update_slice(op: Operation, rows: Rows) -> str | None:
     """An update of all rows starts at the first; one of no rows changes no row of an array."""
     return None if _same_rows(op.operands[0], op.operands[1], rows) else _WRITES
+
+
+def is_window_start(use: Use, rows: Rows) -> bool:
+    """Whether a value is read as the place along the rows of a window that spans them all."""
+    op, slot = use
+    window = {"dynamic_slice": 1, "dynamic_update_slice": 2}.get(op.name)
+    if window is None or slot - window != rows.axis(op.operands[0]):
+        return False
+    part = op.results[0] if window == 1 else op.operands[1]
+    return _same_rows(op.operands[0], part, rows)
 
 
 class _Indexing(NamedTuple):

@@ -56,7 +56,8 @@ def _reason(op: Operation, rows: Rows) -> str | None:
     effects = sorted(str(e.kind) for e in op.effects if e.kind not in HARMLESS_EFFECTS)
     if effects and not op.regions:
         return f"it has a side effect ({', '.join(effects)}), which would see the added rows"
-    if any(rows.axis(value) == Rows.UNCLEAR for value in op.results):
+    inside = bool(op.regions) and op.name in HARMLESS  # what is inside says it better
+    if not inside and any(rows.axis(value) == Rows.UNCLEAR for value in op.results):
         types = ", ".join(str(value.type) for value in op.results)
         return f"the rows do not stay in one axis: its result is {types}"
     check = CHECKS.get(op.name)
@@ -84,11 +85,19 @@ def _mixes(graph: Graph, op: Operation, name: str, reason: str) -> TracegraphErr
     operands: Sequence[str] = [str(value.type) for value in op.operands]
     return TracegraphError(
         f"{graph.name} cannot be run at a padded size: {op.name} may mix the rows of {name!r}",
-        where=str(op.location),
+        where=_line(op),
         expected=f"row by row computation along {name!r}",
         found=f"{op.name} of ({', '.join(operands)}): {reason}",
         hint=_HINT,
     )
+
+
+def _line(op: Operation) -> str:
+    """The line of an op, or of the innermost call around it that has one."""
+    here: object = op
+    while isinstance(here, Operation) and here.location.frame is None and here.parent is not None:
+        here = here.parent.owner
+    return str(here.location if isinstance(here, Operation) else op.location)
 
 
 def _unclear_parameter(graph: Graph, type: str, name: str) -> TracegraphError:

@@ -10,7 +10,7 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
@@ -21,7 +21,7 @@ jax_compat.hide_frames(__file__)
 
 ANNOTATIONS: Final = "annotations"
 _UNREADABLE: Final = ("*", "...", "#", "?", "{", "}")
-_WORDS: Final = {"prng_key": KEY, "bool_": "bool"}
+_WORDS: Final[dict[str, str]] = {"prng_key": KEY, "bool_": "bool"}
 
 
 def annotated_specs(fun: Callable[..., Any]) -> Mapping[str, Spec]:
@@ -71,8 +71,7 @@ def _spec(name: str, hint: Any) -> Spec | None:
     if not issubclass(hint, jaxtyping.AbstractArray):
         return None
     known: Any = hint
-    dtypes = known.dtypes if isinstance(known.dtypes, tuple) else None
-    names = None if dtypes is None else tuple(dict.fromkeys(_WORDS.get(d, d) for d in dtypes))
+    names = _names(known.dtypes)
     shape = tuple(_size(name, known.dim_str, word) for word in known.dim_str.split())
     return Spec(shape, None if names is None else _known(names))
 
@@ -88,6 +87,14 @@ def _size(name: str, dims: str, word: str) -> Size:
         )
     value = re.sub(r"^\w+=", "", word)  # ``channels=3`` names a fixed size for the reader
     return None if value.startswith("_") else value
+
+
+def _names(dtypes: object) -> tuple[str, ...] | None:
+    """The element types in our words; None for an annotation that takes any."""
+    if not isinstance(dtypes, tuple):
+        return None
+    listed = [str(dtype) for dtype in cast("tuple[object, ...]", dtypes)]
+    return tuple(dict.fromkeys(_WORDS.get(name, name) for name in listed))
 
 
 def _known(names: tuple[str, ...]) -> tuple[str, ...]:

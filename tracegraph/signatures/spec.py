@@ -71,12 +71,13 @@ def _size(size: object) -> Size:
         return None
     if isinstance(size, str) and size.strip():
         return int(size) if size.strip().isdecimal() else size.strip()
-    if isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 0:
-        return int(size)
+    number = cast("int | None", size) if isinstance(size, int | np.integer) else None
+    if number is not None and not isinstance(size, bool) and number >= 0:
+        return int(number)
     raise TracegraphError(
         "a spec cannot have this size",
         expected='a number from 0 on, a name such as "batch", or None',
-        found=repr(size),
+        found=repr(cast(object, size)),
         hint='write tg.Spec((None, 784), "float32")',
     )
 

@@ -146,23 +146,29 @@ class SignedFunction:
             return self.fun(*positional, **{n: static.get(n, v) for n, v in by_name.items()})
 
         rebuilt.__name__ = self.signature.name
-        types = [self._symbolic_type(leaf) for leaf in bound.leaves]
-        try:
-            traced = jax.jit(rebuilt).trace(*types)
-        except InconclusiveDimensionOperation as error:
-            raise _inconclusive(self.signature.name, error) from None
-        except Exception as error:
-            error.add_note(f"{self.signature.name} was being traced once for all sizes: {types}")
-            raise
+        traced = self._trace_all_sizes(rebuilt, bound)
         jaxpr = jax_compat.low_jaxpr(traced)
         if jaxpr is None:
             raise _unsupported(self.signature.name)
         return Capture(traced, jaxpr)
 
+    def _trace_all_sizes(self, rebuilt: Callable[..., Any], bound: Bound) -> Any:
+        """The trace with symbolic sizes, or an error that says whether these are to blame."""
+        types = [self._symbolic_type(leaf) for leaf in bound.leaves]
+        try:
+            return jax.jit(rebuilt).trace(*types)
+        except InconclusiveDimensionOperation as error:
+            raise _varies(self.signature.name, error) from None
+        except Exception as error:
+            found = error
+        # With numbers for sizes, an error of the user's own comes again, and is the one of jit.
+        jax.jit(rebuilt).trace(*(_type(leaf.aval.shape, leaf.aval) for leaf in bound.leaves))
+        raise _varies(self.signature.name, found) from found
+
     def _symbolic_type(self, leaf: BoundLeaf) -> Any:
         dims = leaf.dims if leaf.dims is not None else leaf.aval.shape
         shape = tuple(self.symbols.dim(dim) if isinstance(dim, str) else dim for dim in dims)
-        return jax.ShapeDtypeStruct(shape, leaf.aval.dtype, weak_type=_is_weak(leaf.aval))
+        return _type(shape, leaf.aval)
 
 
 def _type_key(leaf: BoundLeaf) -> Hashable:
@@ -170,19 +176,24 @@ def _type_key(leaf: BoundLeaf) -> Hashable:
     return dims, leaf.aval.dtype, _is_weak(leaf.aval)
 
 
+def _type(shape: tuple[Any, ...], aval: Any) -> Any:
+    return jax.ShapeDtypeStruct(shape, aval.dtype, weak_type=_is_weak(aval))
+
+
 def _is_weak(aval: Any) -> bool:
     return bool(getattr(aval, "weak_type", False))
 
 
-def _inconclusive(name: str, error: Exception) -> TracegraphError:
+def _varies(name: str, error: Exception) -> TracegraphError:
+    kind = "" if isinstance(error, InconclusiveDimensionOperation) else f"{type(error).__name__}: "
     return TracegraphError(
-        f"{name} cannot be traced once for all sizes: its Python asks about a size that varies",
+        f"{name} cannot be traced once for all sizes: it needs to know a size that varies",
         where=line_of(error),
         expected="Python that does the same for every size that the signature allows",
-        found=str(error).partition("\n")[0],
+        found=kind + str(error).partition("\n")[0],
         hint="write a number for this size in the signature, give sizes that are always equal the "
-        "same name, or leave the size out of Python's decisions (jnp.where, jax.lax.cond); "
-        "without input_signature each size is traced by itself",
+        "same name, or keep the size out of Python's decisions, indices and ranges (jnp.where, "
+        "jax.lax.cond, jax.lax.fori_loop); without input_signature each size is traced by itself",
     )
 
 
