@@ -20,7 +20,7 @@ _INSTALLED: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages"
 
 
 def user_level() -> int:
-    """How many frames above the caller the first one outside JAX and tracegraph is."""
+    """The first frame outside JAX and tracegraph, counted from the caller as one."""
     level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN_FOLDERS):
         level, frame = level + 1, frame.f_back
@@ -29,7 +29,7 @@ def user_level() -> int:
 
 def call_site() -> str:
     """The line outside JAX and tracegraph that led here."""
-    frame = sys._getframe(user_level())  # pyright: ignore[reportPrivateUsage]
+    frame = sys._getframe(user_level() - 1)  # pyright: ignore[reportPrivateUsage]
     return _line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 

@@ -20,7 +20,8 @@ from tracegraph.signatures.spec import KEY, Size, Spec
 jax_compat.hide_frames(__file__)
 
 ANNOTATIONS: Final = "annotations"
-_UNREADABLE: Final = ("*", "...", "#", "?", "{", "}")
+_UNREADABLE: Final = ("*", "...", "#", "?", "{")
+"""What a size begins with that may be no size, several, or another one in each leaf."""
 _WORDS: Final[dict[str, str]] = {"prng_key": KEY, "bool_": "bool"}
 
 
@@ -77,7 +78,7 @@ def _spec(name: str, hint: Any) -> Spec | None:
 
 
 def _size(name: str, dims: str, word: str) -> Size:
-    if any(mark in word for mark in _UNREADABLE):
+    if word.startswith(_UNREADABLE):
         raise TracegraphError(
             f"the annotation of {name} has sizes that no signature can say",
             where=call_site(),

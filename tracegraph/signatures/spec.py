@@ -59,7 +59,8 @@ class Spec:
         shape = f"({sizes},)" if len(self.shape) == 1 else f"({sizes})"
         if not self.dtypes:
             return f"Spec({shape})"
-        return f"Spec({shape}, {self.dtypes[0] if len(self.dtypes) == 1 else self.dtypes!r})"
+        dtypes = self.dtypes if len(self.dtypes) > 1 else self.dtypes[0]
+        return f"Spec({shape}, {dtypes!r})"
 
     def __str__(self) -> str:
         sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
