@@ -24,7 +24,7 @@ from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
 from tracegraph.explanation import Explanation
 from tracegraph.rules import Rule, verify_all
-from tracegraph.signatures.front import Front, SignatureOptions
+from tracegraph.signatures.front import SignatureOptions, front_of
 from tracegraph.signatures.table import Signatures
 from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
@@ -165,12 +165,11 @@ def function(
             unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
-        input_signature: what the arguments must be: one ``Spec`` per positional argument, or a dict
-            of them by name, each one a pytree or None where nothing is said; ``"annotations"`` to
-            read jaxtyping annotations. Sizes that may vary are traced once for all; a call that
-            does not fit is an error.
-        buckets: by the name of a size in the signature, the sizes to compile for. A smaller call is
-            padded and its results cut back, if it is proved of the function that rows do not mix.
+        input_signature: what the arguments must be: a ``Spec``, a pytree of them or None for each
+            positional one, or a dict by name, or ``"annotations"`` to read jaxtyping's. Sizes that
+            may vary are traced once for all.
+        buckets: the sizes to compile for, by name. Smaller calls are padded, and their results cut
+            back, if it is proved that the function does not mix rows.
         static_nonarrays: whether leaves that are no arrays (strings, enums, functions, Python's
             numbers) are part of the signature instead of its data.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
@@ -185,27 +184,24 @@ def function(
     """
     if fun is None:
         kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
-        return functools.partial(
-            function,
-            passes=passes,
-            rules=kept,
-            numerics=numerics,
-            autotune=autotune,
-            input_signature=input_signature,
-            buckets=buckets,
-            static_nonarrays=static_nonarrays,
-            **jit_options,
-        )
+        named = {"passes": passes, "rules": kept, "numerics": numerics, "autotune": autotune}
+        named |= {"input_signature": input_signature, "buckets": buckets}
+        named |= {"static_nonarrays": static_nonarrays, **jit_options}
+        return functools.partial(function, **named)
+    pipeline = _pipeline(passes, rules, numerics)
+    front = front_of(fun, SignatureOptions(input_signature, buckets, static_nonarrays), jit_options)
+    return Specializer(fun, pipeline, jit_options, _settings(autotune), front).callable()
+
+
+def _pipeline(
+    passes: str | Pipeline | None, rules: Sequence[Rule], numerics: str | Numerics | None
+) -> Pipeline:
+    """The passes to run, from what the user wrote."""
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
-    if rules or numerics is not None:
-        pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    said = SignatureOptions(input_signature, buckets, static_nonarrays)
-    settings = _settings(autotune)
-    if said.is_empty:
-        return Specializer(fun, pipeline, jit_options, settings).callable()
-    front = Front(fun, said, jit_options)
-    return Specializer(front.fun, pipeline, jit_options, settings, front).callable()
+    if not rules and numerics is None:
+        return pipeline
+    return configured(pipeline, numerics=numerics, rules=verify_all(rules))
 
 
 def _settings(autotune: object) -> Autotune | None:

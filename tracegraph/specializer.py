@@ -126,7 +126,7 @@ class Specializer(Generic[P, R]):
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
-        front: what stands between a call and jit; its function is ``fun``. None for nothing.
+        front: what stands between a call and jit; None for nothing.
     """
 
     def __init__(
@@ -137,11 +137,12 @@ class Specializer(Generic[P, R]):
         autotune: Autotune | None = None,
         front: Front | None = None,
     ) -> None:
-        self.fun = fun
+        self.user = fun
         self.front = front
+        self.fun: Callable[..., Any] = fun if front is None else front.fun
         self.options = options
         self.autotune = autotune
-        self.plain: Any = jax.jit(fun, **options)
+        self.plain: Any = jax.jit(self.fun, **options)
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
         self._facts: weakref.WeakKeyDictionary[Any, CallFacts] = weakref.WeakKeyDictionary()
@@ -154,7 +155,7 @@ class Specializer(Generic[P, R]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
         pipeline = self._programs.pipeline
-        return Specializer, (self.fun, pipeline, self.options, self.autotune, self.front)
+        return Specializer, (self.user, pipeline, self.options, self.autotune, self.front)
 
     def callable(self) -> Any:
         """The object the user holds."""
@@ -164,7 +165,7 @@ class Specializer(Generic[P, R]):
         for name, value in attributes.items():
             if not name.startswith("_") or name.startswith("__"):
                 setattr(user, name, value)
-        user.__wrapped__ = self.fun if self.front is None else self.front.user
+        user.__wrapped__ = self.user
         methods = {
             "graph": self.graph,
             "trace": self.trace,
@@ -216,7 +217,7 @@ class Specializer(Generic[P, R]):
 
     @functools.cached_property
     def _signature(self) -> Signature:
-        return Signature(self.fun if self.front is None else self.front.user, ())
+        return Signature(self.user, ())
 
     def _fronted(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """A method that takes the arguments as the user writes them."""

@@ -51,13 +51,14 @@ class Front:
 
     Attributes:
         fun: the function to give to jit.
+        buckets: the sizes to compile for; None where every size is.
     """
 
     def __init__(
         self, user: Callable[..., Any], options: SignatureOptions, jit_options: Mapping[str, Any]
     ) -> None:
         self._made_from = (user, options, dict(jit_options))
-        self.user = user
+        self._user = user
         self._plain = _plain_jit(user, jit_options)
         fun: Callable[..., Any] = user
         if options.static_nonarrays:
@@ -115,9 +116,9 @@ class Front:
             return None
         text = isinstance(options.input_signature, str)
         read = text and options.input_signature == ANNOTATIONS
-        specs = annotated_specs(self.user) if read else options.input_signature
+        specs = annotated_specs(self._user) if read else options.input_signature
         static = jax_compat.static_positions(self._plain)
-        return SignedFunction(fun, Signature(self.user, specs), static)
+        return SignedFunction(fun, Signature(self._user, specs), static)
 
     def _bucketed(self, options: SignatureOptions) -> Buckets | None:
         if options.buckets is None:
@@ -131,6 +132,13 @@ class Front:
             found=f"buckets={options.buckets!r}",
             hint='add input_signature=[tg.Spec(("batch", 784), "float32")]',
         )
+
+
+def front_of(
+    user: Callable[..., Any], options: SignatureOptions, jit_options: Mapping[str, Any]
+) -> Front | None:
+    """The front that these options ask for; None if they ask for nothing."""
+    return None if options.is_empty else Front(user, options, jit_options)
 
 
 def _plain_jit(user: Callable[..., Any], options: Mapping[str, Any]) -> Any:

@@ -59,8 +59,8 @@ class Spec:
         shape = f"({sizes},)" if len(self.shape) == 1 else f"({sizes})"
         if not self.dtypes:
             return f"Spec({shape})"
-        dtypes = self.dtypes if len(self.dtypes) > 1 else self.dtypes[0]
-        return f"Spec({shape}, {dtypes!r})"
+        first, *others = self.dtypes
+        return f"Spec({shape}, {self.dtypes if others else first!r})"
 
     def __str__(self) -> str:
         sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
