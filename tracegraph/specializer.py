@@ -234,10 +234,13 @@ class Specializer(Generic[P, R]):
 
     def _on_call(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A call of which jit knows nothing: it may go to jit in another form."""
-        answer = None if self.front is None else self.front.answer(self._user, args, kwargs)
-        if answer is not None:
-            return jax_compat.uncached(answer[0])
-        return self._on_miss(compile, args, kwargs)
+        if self.front is None:
+            return self._on_miss(compile, args, kwargs)
+        with _capturing():  # a bucket may ask for a trace of the user's Python
+            other = self.front.other_form(args, kwargs)
+        if other is None:
+            return self._on_miss(compile, args, kwargs)
+        return jax_compat.uncached(other.finish(self._user(*other.args, **other.kwargs)))
 
     def _optimized(self, traced: Any) -> Any:
         program = self._programs.of(traced)

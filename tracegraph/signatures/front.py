@@ -41,6 +41,25 @@ class SignatureOptions:
         return self.input_signature is None and self.buckets is None and not self.static_nonarrays
 
 
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+@dataclass(frozen=True)
+class OtherForm:
+    """A call of the decorated function that answers another one.
+
+    Attributes:
+        args: the arguments by position.
+        kwargs: the arguments by name.
+        finish: makes the answer of its result.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    finish: Callable[[Any], Any] = _as_it_is
+
+
 class Front:
     """The way of a call to jit.
 
@@ -75,25 +94,23 @@ class Front:
         """The arguments as jit takes them: leaves that are no arrays are static if asked for."""
         return self._fixed(args, kwargs) or (args, kwargs)
 
-    def answer(self, call: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any] | None:
-        """The result of a call that goes to jit in another form; None for one that does not.
+    def other_form(self, args: Any, kwargs: Any) -> OtherForm | None:
+        """The form in which a call goes to jit; None if that is the form in which it is.
 
-        Args:
-            call: the decorated function itself, which is called in that form.
-            args: as the user gave them.
-            kwargs: as the user gave them.
+        Raises:
+            TracegraphError: the call does not fit the signature or the buckets.
         """
         fixed = self._fixed(args, kwargs)
         if fixed is not None:
-            return (call(*fixed[0], **fixed[1]),)
+            return OtherForm(*fixed)
         if self.buckets is None or not jax_compat.at_top_level():
             return None
         leaves = jax_compat.traced_arguments(self._plain, args, kwargs)
         padded = self.buckets.padded(args, kwargs, leaves)
         if padded is None:
             return None
-        args, kwargs = jax_compat.with_traced_arguments(self._plain, args, kwargs, padded.leaves)
-        return (padded.cut(call(*args, **kwargs)),)
+        made = jax_compat.with_traced_arguments(self._plain, args, kwargs, padded.leaves)
+        return OtherForm(*made, padded.cut)
 
     def bucket_of(self, args: Any, kwargs: Any) -> str:
         """The buckets that a call's sizes are, in words."""

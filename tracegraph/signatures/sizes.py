@@ -45,7 +45,8 @@ class Bound:
         leaves: one by one, in jit's order.
         sizes: the number of each name.
         origins: where each name got its number.
-        foreign: whether an argument's own sizes are symbolic, because somebody outside traces so.
+        foreign: whether somebody outside gives the arguments symbolic sizes of their own, or types
+            that say where the parts of an array are.
     """
 
     leaves: list[BoundLeaf] = field(default_factory=list[BoundLeaf])
@@ -91,6 +92,7 @@ class Symbols:
             aval = _aval(leaf)
             dims = None if leaf.spec is None else self._dims_of(leaf, leaf.spec, aval)
             bound.leaves.append(BoundLeaf(leaf.path, aval, dims))
+            bound.foreign = bound.foreign or _is_placed(aval)
             for axis, (dim, size) in enumerate(zip(dims or (), _shape(aval), strict=False)):
                 if not isinstance(size, int):
                     bound.foreign = True
@@ -190,6 +192,11 @@ def _aval(leaf: Leaf) -> Any:
         return jax.typeof(leaf.value)
     except TypeError:
         return None
+
+
+def _is_placed(aval: Any) -> bool:
+    """Whether a type says more than shape and element type, as under ``shard_map``."""
+    return jax_compat.is_shaped(aval) and jax_compat.aval_sharding_text(aval) != ""
 
 
 def _shape(aval: Any) -> tuple[Any, ...]:

@@ -11,7 +11,6 @@ sizes asked for.
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +73,6 @@ class SignedFunction:
         self.symbols = Symbols(signature.name, signature.specs())
         self._static = static
         self._captures: dict[Hashable, Capture] = {}
-        self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: symbolic sizes belong to this process."""
@@ -99,19 +97,17 @@ class SignedFunction:
             TracegraphError: the Python asks which of two symbolic sizes is larger.
         """
         key = self._key(bound, args, kwargs)
-        with self._lock:
-            found = self._captures.get(key)
-            if found is not None:
-                return found
-            made = self._trace(bound, args, kwargs)
-            if not jax_compat.traced_consts(made.traced):  # else it belongs to a trace outside
-                self._captures[key] = made
-            return made
+        found = self._captures.get(key)
+        if found is not None:
+            return found
+        made = self._trace(bound, args, kwargs)
+        if jax_compat.traced_consts(made.traced):
+            return made  # it belongs to a trace outside, and ends with it
+        return self._captures.setdefault(key, made)
 
     def forget(self) -> None:
         """Forgets every trace."""
-        with self._lock:
-            self._captures.clear()
+        self._captures.clear()
 
     def _static_names(self, args: Sequence[Any]) -> frozenset[str]:
         return self.signature.static_names(len(args), self._static)
