@@ -89,7 +89,7 @@ class Buckets:
             f"a call of {self._signed.signature.name} is larger than every bucket",
             where=call_site(),
             expected=f"{name} up to {self.sizes[name][-1]}",
-            found=f"{name} = {size} ({bound.origins[name]})",
+            found=bound.text(name),
             hint="add a larger bucket, or call it on parts",
         )
 

@@ -26,10 +26,12 @@ def pad_to(array: Any, shape: Shape) -> Any:
         return array
     if jax_compat.is_extended_dtype(array.dtype):
         return _with_key_data(array, shape, pad_to)
-    widths = [(0, new - old) for old, new in zip(array.shape, shape, strict=True)]
     if not _on_host(array):
+        widths = [(0, new - old) for old, new in zip(array.shape, shape, strict=True)]
         return jnp.pad(array, widths)
-    return _back(np.pad(np.asarray(array), widths), array)
+    longer = np.zeros(shape, array.dtype)
+    longer[tuple(map(slice, array.shape))] = array
+    return _back(longer, array)
 
 
 def cut_to(array: Any, shape: Shape) -> Any:
@@ -40,8 +42,8 @@ def cut_to(array: Any, shape: Shape) -> Any:
         return _with_key_data(array, shape, cut_to)
     if not _on_host(array):
         return jax.lax.slice(array, [0] * len(shape), shape)
-    window = tuple(slice(0, size) for size in shape)
-    return jnp.asarray(_back(np.asarray(array)[window], array))
+    cut = np.asarray(array)[tuple(map(slice, shape))]
+    return _back(cut, array) if array.committed else jax.device_put(cut)
 
 
 def _with_key_data(keys: Any, shape: Shape, change: Any) -> Any:

@@ -30,14 +30,21 @@ class Leaf:
     """One leaf of a call that is not static, and what the signature says of it.
 
     Attributes:
-        path: how the user would write it, such as ``x[0]['w']``.
+        name: of the argument.
+        keys: the way to it inside; left out where anything is taken.
         value: the leaf.
         spec: None where anything is taken.
     """
 
-    path: str
+    name: str
+    keys: tuple[Any, ...]
     value: Any
     spec: Spec | None
+
+    @property
+    def path(self) -> str:
+        """How the user would write it, such as ``x[0]['w']``."""
+        return self.name + jax.tree_util.keystr(self.keys)
 
 
 class Signature:
@@ -98,16 +105,15 @@ class Signature:
 
     def _spread(self, name: str, arg: Any) -> list[Leaf]:
         entry = self.entries.get(name)
+        if entry is None:  # the usual case of parameters: many leaves, of which nothing is said
+            return [Leaf(name, (), leaf, None) for leaf in jax.tree.leaves(arg)]
         flat, _ = jax.tree_util.tree_flatten_with_path(arg)
-        if _is_entry(entry):
-            specs = [entry] * len(flat)
-        else:
-            tops, tree = jax.tree.flatten(entry, is_leaf=_is_entry)
-            specs = self._repeated(name, tops, tree, arg)
-        return [
-            Leaf(name + jax.tree_util.keystr(path), leaf, spec)
-            for (path, leaf), spec in zip(flat, specs, strict=True)
-        ]
+        if isinstance(entry, Spec):
+            return [Leaf(name, keys, leaf, entry) for keys, leaf in flat]
+        tops, tree = jax.tree.flatten(entry, is_leaf=_is_entry)
+        specs = self._repeated(name, tops, tree, arg)
+        pairs = zip(flat, specs, strict=True)
+        return [Leaf(name, keys, leaf, spec) for (keys, leaf), spec in pairs]
 
     def _repeated(self, name: str, tops: Sequence[Any], tree: Any, arg: Any) -> list[Any]:
         """The specs of an argument's leaves, each repeated for the subtree that it stands for."""

@@ -32,7 +32,6 @@ class BoundLeaf:
         dims: None where the leaf has no spec.
     """
 
-    path: str
     aval: Any
     dims: Dims | None
 
@@ -44,15 +43,31 @@ class Bound:
     Attributes:
         leaves: one by one, in jit's order.
         sizes: the number of each name.
-        origins: where each name got its number.
-        foreign: whether somebody outside gives the arguments symbolic sizes of their own, or types
-            that say where the parts of an array are.
+        origins: the axis and the leaf that gave each name its number.
+        foreign: whether an argument's own sizes are symbolic, because somebody outside traces so.
     """
 
     leaves: list[BoundLeaf] = field(default_factory=list[BoundLeaf])
     sizes: dict[str, int] = field(default_factory=dict[str, int])
-    origins: dict[str, str] = field(default_factory=dict[str, str])
+    origins: dict[str, tuple[int, Leaf]] = field(default_factory=dict[str, tuple[int, Leaf]])
     foreign: bool = False
+
+    def text(self, name: str) -> str:
+        """The number of a name, and where it comes from."""
+        axis, leaf = self.origins[name]
+        return f"{name} = {self.sizes[name]} (axis {axis} of {leaf.path})"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the call has to be traced by itself.
+
+        So it is without named sizes, with a size of zero, and with types that say more than shape
+        and element type, as under ``shard_map``.
+        """
+        if self.foreign or not self.sizes or 0 in self.sizes.values():
+            return True
+        shaped = [leaf.aval for leaf in self.leaves if jax_compat.is_shaped(leaf.aval)]
+        return any(jax_compat.aval_sharding_text(aval) for aval in shaped)
 
 
 class Symbols:
@@ -91,8 +106,7 @@ class Symbols:
         for leaf in leaves:
             aval = _aval(leaf)
             dims = None if leaf.spec is None else self._dims_of(leaf, leaf.spec, aval)
-            bound.leaves.append(BoundLeaf(leaf.path, aval, dims))
-            bound.foreign = bound.foreign or _is_placed(aval)
+            bound.leaves.append(BoundLeaf(aval, dims))
             for axis, (dim, size) in enumerate(zip(dims or (), _shape(aval), strict=False)):
                 if not isinstance(size, int):
                     bound.foreign = True
@@ -111,23 +125,27 @@ class Symbols:
             if isinstance(dim, int) and isinstance(size, int) and dim != size:
                 advice = f"axis {axis} must have size {dim}; write None there if it may vary"
                 raise self._misfit(leaf, spec, aval, advice)
-        return tuple(self._named(leaf.path, axis, dim) for axis, dim in enumerate(spec.shape))
+        return tuple(self._named(leaf, axis, dim) for axis, dim in enumerate(spec.shape))
 
-    def _named(self, path: str, axis: int, dim: Size) -> int | str:
+    def _named(self, leaf: Leaf, axis: int, dim: Size) -> int | str:
         if dim is not None:
             return dim
-        name = f"{re.sub(r'[^0-9a-zA-Z]+', '_', path).strip('_') or 'arg'}_{axis}"
+        name = f"{re.sub(r'[^0-9a-zA-Z]+', '_', leaf.path).strip('_') or 'arg'}_{axis}"
         return f"{name}_" if name in self.names else name
 
     def _name_size(self, bound: Bound, leaf: Leaf, axis: int, dim: str, size: int) -> None:
         """Gives the one unknown name of a size its number, or checks the size."""
         known, symbolic = bound.sizes, self.dim(dim)
+        if dim.isidentifier() and known.get(dim, size) == size:
+            known[dim] = size
+            bound.origins.setdefault(dim, (axis, leaf))
+            return
         unknown = sorted(jax_compat.symbol_names(symbolic) - known.keys())
         if len(unknown) > 1:
             raise self._unsolvable(leaf, dim, unknown)
         if unknown:
             known[unknown[0]] = _solved(symbolic, unknown[0], known, size)
-            bound.origins[unknown[0]] = f"axis {axis} of {leaf.path}"
+            bound.origins[unknown[0]] = (axis, leaf)
         if jax_compat.size_at(symbolic, known) == size and min(known.values()) >= 0:
             return
         raise self._conflict(bound, leaf, axis, dim)
@@ -161,7 +179,7 @@ class Symbols:
     def _conflict(self, bound: Bound, leaf: Leaf, axis: int, dim: str) -> TracegraphError:
         aval = _aval(leaf)
         names = sorted(jax_compat.symbol_names(self.dim(dim)))
-        numbers = ", ".join(f"{n} = {bound.sizes[n]} ({bound.origins[n]})" for n in names)
+        numbers = ", ".join(map(bound.text, names))
         return TracegraphError(
             f"the argument {leaf.path} of {self._name} does not fit the input signature",
             where=call_site(),
@@ -192,11 +210,6 @@ def _aval(leaf: Leaf) -> Any:
         return jax.typeof(leaf.value)
     except TypeError:
         return None
-
-
-def _is_placed(aval: Any) -> bool:
-    """Whether a type says more than shape and element type, as under ``shard_map``."""
-    return jax_compat.is_shaped(aval) and jax_compat.aval_sharding_text(aval) != ""
 
 
 def _shape(aval: Any) -> tuple[Any, ...]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from jax.errors import InconclusiveDimensionOperation
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
@@ -81,8 +80,7 @@ class SignedFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result; a call that does not fit the signature is refused."""
         bound = self.bind(args, kwargs)
-        exact = bound.foreign or not bound.sizes or 0 in bound.sizes.values()
-        if exact or not jax_compat.is_tracing_for_jit():
+        if bound.is_exact or not jax_compat.is_tracing_for_jit():
             return self.fun(*args, **kwargs)
         return self.capture(bound, args, kwargs).at(bound, self._dynamic(args, kwargs))
 
@@ -153,7 +151,7 @@ class SignedFunction:
         types = [self._symbolic_type(leaf) for leaf in bound.leaves]
         try:
             return jax.jit(rebuilt).trace(*types)
-        except InconclusiveDimensionOperation as error:
+        except jax_compat.InconclusiveSize as error:
             raise _varies(self.signature.name, error) from None
         except Exception as error:
             found = error
@@ -181,7 +179,7 @@ def _is_weak(aval: Any) -> bool:
 
 
 def _varies(name: str, error: Exception) -> TracegraphError:
-    kind = "" if isinstance(error, InconclusiveDimensionOperation) else f"{type(error).__name__}: "
+    kind = "" if isinstance(error, jax_compat.InconclusiveSize) else f"{type(error).__name__}: "
     return TracegraphError(
         f"{name} cannot be traced once for all sizes: it needs to know a size that varies",
         where=line_of(error),

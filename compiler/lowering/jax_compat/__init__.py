@@ -69,6 +69,7 @@ from compiler.lowering.jax_compat.running import (
 )
 from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
 from compiler.lowering.jax_compat.symbolic import (
+    InconclusiveSize,
     Sizes,
     aval_at,
     is_aval,
@@ -82,6 +83,7 @@ from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
 
 __all__ = [
     "Equation",
+    "InconclusiveSize",
     "Jaxpr",
     "JaxprParts",
     "JitFunction",

@@ -13,6 +13,8 @@ from jax import export
 from jax._src import core, linear_util
 
 Sizes = Mapping[str, int]
+InconclusiveSize: type[Exception] = core.InconclusiveDimensionOperation
+"""What JAX raises where a program asks which of two symbolic sizes is larger."""
 
 
 def is_symbolic(value: object) -> bool:
