@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 
 import jax
@@ -189,6 +190,56 @@ def test_the_users_own_export_at_symbolic_sizes():
     (n,) = jax.export.symbolic_shape("n")
     exported = jax.export.export(jax.jit(ours))(jax.ShapeDtypeStruct((n, WIDTH), "float32"))
     np.testing.assert_array_equal(exported.call(rows(3)), rows(3) * 3)
+
+
+def test_arrays_that_are_closed_over_belong_to_the_one_trace():
+    weights, large = jnp.ones((WIDTH, 3)), jnp.ones((100, 100))
+    counting, runs = counted(lambda x: x @ weights + large[0, 0])
+    ours = tg.function(counting, input_signature=ROWS)
+    for size in (2, 3):
+        np.testing.assert_array_equal(
+            ours(np.ones((size, WIDTH), np.float32)), np.full((size, 3), 7.0)
+        )
+    assert len(runs) == 1
+
+
+def test_effects_and_references(capsys):
+    @tg.function(input_signature=ROWS)
+    def printing(x):
+        jax.debug.print("{} rows", x.shape[0])
+        return x
+
+    for size in (2, 3):
+        printing(rows(size))
+    jax.effects_barrier()
+    assert capsys.readouterr().out == "2 rows\n3 rows\n"
+
+
+def test_callables_of_all_kinds():
+    class Model:
+        def __call__(self, x, k=2.0):
+            return x * k
+
+    for fun in (Model(), functools.partial(Model(), k=2.0), Model().__call__, jax.jit(Model())):
+        ours = tg.function(fun, input_signature=ROWS)
+        np.testing.assert_array_equal(ours(rows(3)), rows(3) * 2)
+
+
+def test_within_shard_map_each_size_is_traced_by_itself():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("d",))
+    spec = jax.sharding.PartitionSpec("d")
+    ours = tg.function(lambda x: x * x.shape[0], input_signature=ROWS)
+    mapped = jax.shard_map(ours, mesh=mesh, in_specs=spec, out_specs=spec)
+    np.testing.assert_array_equal(mapped(rows(4)), rows(4) * 4)
+
+
+def test_slices_by_python():
+    def program(x):
+        return x[1:], x[:-1], x[::2], x[:, 1:], x[-2:]
+
+    ours = tg.function(program, input_signature=ROWS)
+    for size in (1, 2, 5):
+        same(ours(rows(size)), jax.jit(program)(rows(size)))
 
 
 def test_a_weak_argument_stays_weak():
