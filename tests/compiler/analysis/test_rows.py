@@ -114,13 +114,21 @@ MIXING = {
     "reversed": (lambda x: x[::-1], "rev", "it reverses the rows"),
     "gram matrix": (lambda x: x @ x.T, "dot_general", "the rows do not stay in one axis"),
     "weights' gradient": (lambda x: x.T @ x, "dot_general", "it sums over the rows"),
-    "first row": (lambda x: x + x[0], "dynamic_slice", "it reads along the rows"),
+    "first row": (
+        lambda x: jax.lax.slice(x, (0, 0), (1, WIDTH)) + x,
+        "slice",
+        "it takes some rows only",
+    ),
     "every other row": (
         lambda x: jax.lax.slice(x.reshape(x.shape[0] * 2, 3), (0, 0), (x.shape[0] * 2, 3), (2, 1)),
         "slice",
         "it takes some rows only",
     ),
-    "dynamic row": (lambda x: x[jnp.argmax(W[0])], "dynamic_slice", "it reads along the rows"),
+    "dynamic row": (
+        lambda x: jax.lax.dynamic_slice(x, (jnp.argmax(W[0]), 0), (1, WIDTH)),
+        "dynamic_slice",
+        "it reads along the rows",
+    ),
     "permuted": (lambda x: x[jnp.argmax(x, 1)], "gather", "it reads along the rows"),
     "written row": (lambda x: x.at[0].set(1.0), "scatter", "it writes along the rows"),
     "histogram": (

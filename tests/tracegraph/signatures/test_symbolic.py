@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 
@@ -300,10 +301,21 @@ def test_without_jit_the_python_runs_as_it_is():
             ours(np.ones((2, 5), "float32"))
 
 
-def test_a_pickled_signature_works():
-    signed = tg.function(mlp, input_signature=ROWS)
+@pytest.mark.parametrize("way", ["deepcopy", "cloudpickle"])
+def test_copies_keep_the_signature(way):
+    signed = tg.function(mlp, input_signature=ROWS, buckets=None, static_nonarrays=True)
     assert pickle.loads(pickle.dumps(ROWS)) == ROWS
     assert signed.__wrapped__ is mlp
+    assert signed.__name__ == "mlp"
+    if way == "deepcopy":
+        again = copy.deepcopy(signed)
+    else:
+        cloudpickle = pytest.importorskip("cloudpickle")
+        again = cloudpickle.loads(cloudpickle.dumps(signed))
+    for size in (1, 3):
+        np.testing.assert_array_equal(again(rows(size)), signed(rows(size)))
+    with pytest.raises(tg.TracegraphError, match="does not fit"):
+        again(np.ones((2, 5), np.float32))
 
 
 def test_errors_of_the_users_own_keep_their_type():
