@@ -17,7 +17,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
 from tracegraph.call_site import call_site
 from tracegraph.signatures.padding import cut_to, pad_to
-from tracegraph.signatures.sizes import Bound, BoundLeaf
+from tracegraph.signatures.sizes import Bound, Dims
 from tracegraph.signatures.symbolic import Capture, SignedFunction
 
 jax_compat.hide_frames(__file__)
@@ -65,12 +65,15 @@ class Buckets:
         bound = self._signed.bind(args, kwargs)
         chosen = {name: self._bucket(name, bound) for name in self.sizes if name in bound.sizes}
         larger = {**bound.sizes, **chosen}
-        if bound.foreign or larger == bound.sizes or 0 in bound.sizes.values():
+        if larger == bound.sizes or 0 in bound.sizes.values():
             return None
         capture = self._signed.capture(bound, args, kwargs)
         self._prove(capture, chosen)
         pairs = zip(leaves, bound.leaves, strict=True)
-        made = [pad_to(value, self._shape(leaf, larger)) for value, leaf in pairs]
+        made = [
+            value if leaf.dims is None else pad_to(value, self._shape(leaf.dims, larger))
+            for value, leaf in pairs
+        ]
         avals = [jax_compat.aval_at(aval, bound.sizes) for aval in capture.jaxpr.out_avals]
         return Padded(made, lambda result: _cut(result, avals))
 
@@ -100,12 +103,11 @@ class Buckets:
             check_rows(capture.graph, name)
         self._proved[capture] = True
 
-    def _shape(self, leaf: BoundLeaf, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        if leaf.dims is None:
-            return tuple(leaf.aval.shape)
-        dims = (self._signed.symbols.dim(dim) if isinstance(dim, str) else dim for dim in leaf.dims)
+    def _shape(self, dims: Dims, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        symbols = self._signed.symbols
         return tuple(
-            dim if isinstance(dim, int) else jax_compat.size_at(dim, sizes) for dim in dims
+            dim if isinstance(dim, int) else jax_compat.size_at(symbols.dim(dim), sizes)
+            for dim in dims
         )
 
 

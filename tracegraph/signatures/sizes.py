@@ -44,13 +44,11 @@ class Bound:
         leaves: one by one, in jit's order.
         sizes: the number of each name.
         origins: the axis and the leaf that gave each name its number.
-        foreign: whether an argument's own sizes are symbolic, because somebody outside traces so.
     """
 
     leaves: list[BoundLeaf] = field(default_factory=list[BoundLeaf])
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     origins: dict[str, tuple[int, Leaf]] = field(default_factory=dict[str, tuple[int, Leaf]])
-    foreign: bool = False
 
     def text(self, name: str) -> str:
         """The number of a name, and where it comes from."""
@@ -61,13 +59,12 @@ class Bound:
     def is_exact(self) -> bool:
         """Whether the call has to be traced by itself.
 
-        So it is without named sizes, with a size of zero, and with types that say more than shape
-        and element type, as under ``shard_map``.
+        So it is without named sizes, with a size of zero, and with types that say more than numbers
+        and an element type: symbolic sizes of somebody outside, or shardings.
         """
-        if self.foreign or not self.sizes or 0 in self.sizes.values():
+        if not self.sizes or 0 in self.sizes.values():
             return True
-        shaped = [leaf.aval for leaf in self.leaves if jax_compat.is_shaped(leaf.aval)]
-        return any(jax_compat.aval_sharding_text(aval) for aval in shaped)
+        return any(not _is_plain(leaf.aval) for leaf in self.leaves)
 
 
 class Symbols:
@@ -105,12 +102,13 @@ class Symbols:
         later: list[tuple[Leaf, int, str, int]] = []
         for leaf in leaves:
             aval = _aval(leaf)
-            dims = None if leaf.spec is None else self._dims_of(leaf, leaf.spec, aval)
+            if leaf.spec is None:
+                bound.leaves.append(BoundLeaf(aval, None))
+                continue
+            dims = self._dims_of(leaf, leaf.spec, aval)
             bound.leaves.append(BoundLeaf(aval, dims))
-            for axis, (dim, size) in enumerate(zip(dims or (), _shape(aval), strict=False)):
-                if not isinstance(size, int):
-                    bound.foreign = True
-                elif isinstance(dim, str):
+            for axis, (dim, size) in enumerate(zip(dims, _shape(aval), strict=True)):
+                if isinstance(dim, str) and isinstance(size, int):
                     later.append((leaf, axis, dim, size))
         later.sort(key=lambda item: not item[2].isidentifier())  # plain names before expressions
         for leaf, axis, dim, size in later:
@@ -205,7 +203,18 @@ def _solved(dim: Any, name: str, known: dict[str, int], size: int) -> int:
     return 1 + (size - at_one) // slope if slope else 1
 
 
+def _is_plain(aval: Any) -> bool:
+    """Whether a type says numbers and an element type and no more."""
+    if not jax_compat.is_shaped(aval):
+        return True
+    symbolic = any(not isinstance(size, int) for size in aval.shape)
+    return not symbolic and not jax_compat.aval_sharding_text(aval)
+
+
 def _aval(leaf: Leaf) -> Any:
+    known = getattr(leaf.value, "aval", None)  # quicker than to ask, and there may be many
+    if known is not None:
+        return known
     try:
         return jax.typeof(leaf.value)
     except TypeError:
