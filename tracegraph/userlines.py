@@ -1,7 +1,9 @@
-"""Which lines are the user's: files outside installed libraries, the standard library and ours."""
+"""Where the user stands: the lines outside installed libraries, the standard library and ours."""
 
 from __future__ import annotations
 
+import contextlib
+import dis
 import os
 import site
 import sys
@@ -9,6 +11,8 @@ import sysconfig
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Final
+
+import jax
 
 import compiler
 import tracegraph
@@ -23,6 +27,11 @@ _FOLDERS: Final = tuple(
         sysconfig.get_path("stdlib"),
         sysconfig.get_path("platstdlib"),
     }
+)
+
+_OWN: Final = (
+    *(str(Path(str(module.__file__)).parent) + os.sep for module in (jax, compiler, tracegraph)),
+    str(contextlib.__file__),
 )
 
 
@@ -64,3 +73,52 @@ def calling_line() -> str:
     """The user's line that is running, as ``file:line``; empty if there is none."""
     frame = calling_frame()
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def call_site() -> str:
+    """The user's line that is running, with its function: ``file:line (function)``."""
+    frame = calling_frame()
+    return "" if frame is None else f"{calling_line()} ({frame.f_code.co_name})"
+
+
+def line_of(error: BaseException) -> str:
+    """The user's innermost line in an error's traceback; the one that is running if it has none."""
+    found, step = "", error.__traceback__
+    while step is not None:
+        place = _position(step)
+        found = f"{place} ({step.tb_frame.f_code.co_name})" if place else found
+        step = step.tb_next
+    return found or call_site()
+
+
+def user_level() -> int:
+    """How many frames above the caller the first one outside JAX and tracegraph is, for ``warn``."""
+    level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def is_in_loop(depth: int = 2) -> bool:
+    """Whether the user's own code stands in a loop at this moment.
+
+    Args:
+        depth: how many frames to look at, the user's innermost first.
+    """
+    frame = calling_frame()
+    for _ in range(depth):
+        if frame is None:
+            return False
+        if _stands_in_loop(frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _stands_in_loop(frame: FrameType) -> bool:
+    """Whether a jump back leads from behind the running instruction to before it."""
+    for instruction in dis.get_instructions(frame.f_code):
+        is_back = instruction.opname.startswith("JUMP_BACKWARD")
+        if is_back and instruction.argval <= frame.f_lasti <= instruction.offset:
+            return True
+    return False

@@ -13,10 +13,13 @@ from tests.architecture.sources import Module, modules, tracked_files
 # Sorted. A name that is added here is a promise; one that is removed breaks somebody's code.
 PUBLIC_NAMES = [
     "Autotune",
+    "CompiledSignature",
     "Explanation",
     "Function",
     "Graph",
     "OptimizationWarning",
+    "Signatures",
+    "Spec",
     "Stage",
     "Trace",
     "TracegraphError",

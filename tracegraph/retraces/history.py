@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from tracegraph.callers import is_in_loop, user_level
 from tracegraph.retraces.causes import ADVICE, Change, is_needless, nearest_changes
 from tracegraph.retraces.clock import Spent
 from tracegraph.retraces.described import Described
+from tracegraph.userlines import is_in_loop, user_level
 
 WARN_AT: Final = 3
 """After so many traces for one cause comes the one warning about it."""

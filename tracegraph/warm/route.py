@@ -16,8 +16,8 @@ import jax
 
 from compiler.ir.printer import print_graph
 from compiler.lowering import jax_compat
-from tracegraph.callers import user_level
 from tracegraph.program import Program
+from tracegraph.userlines import user_level
 from tracegraph.warm.cache import CacheWarning, FunctionCache
 
 jax_compat.hide_frames(__file__)
