@@ -25,6 +25,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
+from tracegraph.debug.check_error import CheckError
 from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
@@ -36,6 +37,7 @@ __version__ = _metadata.version("tracegraph")
 
 __all__ = [
     "Autotune",
+    "CheckError",
     "Explanation",
     "Function",
     "Graph",

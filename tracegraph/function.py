@@ -22,6 +22,7 @@ from compiler.passes.configure import configured
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
+from tracegraph.debug.check import parse_checks
 from tracegraph.explanation import Explanation
 from tracegraph.rules import Rule, verify_all
 from tracegraph.specializer import Specializer
@@ -45,7 +46,11 @@ class Function(Protocol[P, R_co]):
     __wrapped__: Callable[..., Any]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Runs the function: traced once per signature, optimised, compiled by jax.jit."""
+        """Runs the function: traced once per signature, optimised, compiled by jax.jit.
+
+        Raises:
+            CheckError: the function was decorated with ``check=``, and an op went bad.
+        """
         ...
 
     def graph(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
@@ -112,6 +117,7 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    check: str | Sequence[str] | None = None,
     **jit_options: Any,
 ) -> Function[P, R]: ...
 @overload
@@ -121,6 +127,7 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    check: str | Sequence[str] | None = None,
     **jit_options: Any,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
@@ -132,6 +139,7 @@ def function(
     rules: Sequence[Rule] = (),
     numerics: str | Numerics | None = None,
     autotune: bool | Autotune = False,
+    check: str | Sequence[str] | None = None,
     **jit_options: Any,
 ) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
@@ -150,6 +158,9 @@ def function(
             unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
+        check: what to look for in every op while the function runs: ``"nan"``, ``"inf"``,
+            ``"index"`` (out of bounds), ``"div"`` (by zero), or several; for debugging, as it costs
+            time at every call. Nothing is donated. Under somebody else's trace it is not looked for.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:
@@ -158,7 +169,7 @@ def function(
     Raises:
         TypeError: ``fun`` is not callable, or ``jax.jit`` does not know an option.
         TracegraphError: the pipeline's text does not parse, there is no such level, a rule does not
-            keep its word, or ``autotune`` is no setting.
+            keep its word, ``autotune`` is no setting, or there is no such check.
     """
     if fun is None:
         kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
@@ -168,13 +179,15 @@ def function(
             rules=kept,
             numerics=numerics,
             autotune=autotune,
+            check=check,
             **jit_options,
         )
     text = DEFAULT_PIPELINE if passes is None else passes
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if rules or numerics is not None:
         pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    return Specializer(fun, pipeline, jit_options, _settings(autotune)).callable()
+    checks = parse_checks(check)
+    return Specializer(fun, pipeline, jit_options, _settings(autotune), checks).callable()
 
 
 def _settings(autotune: object) -> Autotune | None:

@@ -27,6 +27,8 @@ from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.numerics import parse_level
 from tracegraph import config
 from tracegraph.collector import paused_collector
+from tracegraph.debug.check import Checked
+from tracegraph.debug.target import DEBUG_TARGET, Target
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
@@ -118,6 +120,7 @@ class Specializer(Generic[P, R]):
         pipeline: the passes to run at the top level.
         options: those of ``jax.jit``.
         autotune: how to choose by measurement at the first call of a signature; None not to.
+        checks: what is looked for in every op at the top level.
     """
 
     def __init__(
@@ -126,10 +129,12 @@ class Specializer(Generic[P, R]):
         pipeline: Pipeline,
         options: dict[str, Any],
         autotune: Autotune | None = None,
+        checks: tuple[str, ...] = (),
     ) -> None:
         self.fun = fun
         self.options = options
         self.autotune = autotune
+        self.checks = checks
         self.plain: Any = jax.jit(fun, **options)
         self._programs = Programs(pipeline)
         self._seen_through = Programs(transparent_form(pipeline))
@@ -138,10 +143,12 @@ class Specializer(Generic[P, R]):
             warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
             self._full: Any = jax.jit(self._body(self._optimized), **options)
             self._transparent: Any = jax.jit(self._body(self._rewritten), **options)
+            self._checked = Checked(self.debug_target(), checks) if checks else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
-        return Specializer, (self.fun, self._programs.pipeline, self.options, self.autotune)
+        made_from = self.fun, self._programs.pipeline, self.options, self.autotune, self.checks
+        return Specializer, made_from
 
     def callable(self) -> Any:
         """The object the user holds."""
@@ -159,9 +166,14 @@ class Specializer(Generic[P, R]):
             "explain": self.explain,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
             "clear_cache": functools.partial(self.clear_cache, user),
+            DEBUG_TARGET: self.debug_target,
         }
         jax_compat.attach_methods(user, methods)
         return user
+
+    def debug_target(self) -> Target:
+        """What ``tracegraph.debug`` knows the function by."""
+        return Target(self.fun, self.plain, self.options, self._captured)
 
     def _body(self, jaxpr_of: Callable[[Any], Any]) -> Any:
         """A function like the user's that computes what ``jaxpr_of`` makes of its trace."""
@@ -206,6 +218,8 @@ class Specializer(Generic[P, R]):
             return jax_compat.uncached(self.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
             return jax_compat.uncached(self._transparent(*args, **kwargs))
+        if self._checked is not None:
+            return jax_compat.uncached(self._checked(args, kwargs))
         if config.dump_directory() is not None:
             self.trace(*args, **kwargs).lower()
         elif not self._effects:
@@ -274,5 +288,7 @@ class Specializer(Generic[P, R]):
         """See ``Function.clear_cache``."""
         for jitted in (user, self._full, self._transparent, self.plain):
             jax_compat.method(jitted, "clear_cache")()
+        if self._checked is not None:
+            self._checked.clear_cache()
         self._programs.clear()
         self._seen_through.clear()

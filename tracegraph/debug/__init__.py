@@ -1,0 +1,1 @@
+"""Looking into a function while it runs."""
