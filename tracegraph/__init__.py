@@ -25,6 +25,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
+from tracegraph import debug
 from tracegraph.debug.check_error import CheckError
 from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
@@ -47,6 +48,7 @@ __all__ = [
     "TracegraphError",
     "Verification",
     "__version__",
+    "debug",
     "function",
     "parse_graph",
     "print_graph",

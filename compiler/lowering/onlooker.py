@@ -41,6 +41,10 @@ class Visitor(Protocol):
         """An op has run that is not gone into."""
         ...
 
+    def made(self, op: Operation, results: Values) -> None:
+        """An op has run, whether it is gone into or not."""
+        ...
+
     def hear(self, notes: Notes) -> None:
         """What was noted in a region of the op that comes next."""
         ...
@@ -58,7 +62,7 @@ class Onlooker(Protocol):
         """Whether a scan gives the notes of every iteration, and not what ``again`` makes of them."""
         ...
 
-    def enter(self, region: Region) -> Visitor:
+    def enter(self, region: Region, arguments: Values) -> Visitor:
         """A region begins to run."""
         ...
 
@@ -95,11 +99,12 @@ class Watched:
 
     def _region(self, region: Region, arguments: Values) -> tuple[list[Any], Notes]:
         values: dict[Value, Any] = dict(zip(region.parameters, arguments, strict=True))
-        visitor = self._onlooker.enter(region)
+        visitor = self._onlooker.enter(region, arguments)
         for op in region:
             if op.is_terminator or (not op.results and self._skip(op)):
                 continue
             results = self._op(visitor, op, [values[value] for value in op.operands])
+            visitor.made(op, results)
             values.update(zip(op.results, results, strict=True))
         return [values[value] for value in region.outputs], visitor.notes()
 

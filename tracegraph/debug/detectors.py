@@ -120,10 +120,17 @@ def _drops_on_purpose(op: Operation) -> bool:
     at: Operation | None = op
     while at is not None:
         clips = clips and "vmap(" not in at.location.name_stack
-        if at.attributes.get("name") in _DROPPING:
+        if at.attributes.get("name") in _DROPPING or _called_by(at) & _DROPPING:
             return True
         at = enclosing(at)
     return clips
+
+
+def _called_by(op: Operation) -> set[str]:
+    """The functions of JAX that the user's line called and that made the op."""
+    handle = op.location.handle
+    found = [] if handle is None else jax_compat.library_functions(handle)
+    return {name.rpartition(":")[2] for name in found}
 
 
 def _dynamic_slice(op: Operation, operands: Values) -> Any:

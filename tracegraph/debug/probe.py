@@ -87,9 +87,9 @@ class Probe:
         shown = walk(graph) if recorded is None else recorded
         self._rows = min(max((len(_shown(op)) for op in shown), default=0), SHOWN)
 
-    def enter(self, region: Region) -> _Visit:
+    def enter(self, region: Region, arguments: Values) -> _Visit:
         """A region begins to run."""
-        del region
+        del region, arguments
         return _Visit(self)
 
     def empty(self, region: Region | None = None) -> Report:
@@ -136,6 +136,10 @@ class _Visit:
             code = found if code is None else jnp.where(code != 0, code, found)
         if code is not None:
             self._reports.append(self._probe.report(code, op, operands, results))
+
+    def made(self, op: Operation, results: Values) -> None:
+        """An op has run; those that can go bad are seen."""
+        del op, results
 
     def hear(self, notes: Report) -> None:
         """A region of an op has run."""

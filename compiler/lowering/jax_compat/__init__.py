@@ -67,7 +67,13 @@ from compiler.lowering.jax_compat.running import (
     is_ref,
     jaxpr_function,
 )
-from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
+from compiler.lowering.jax_compat.sources import (
+    library_functions,
+    name_stack_text,
+    source_place,
+    user_frames,
+    with_name_stack,
+)
 from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
 
 __all__ = [
@@ -104,6 +110,7 @@ __all__ = [
     "is_unspecified",
     "jaxpr_function",
     "key_dtype",
+    "library_functions",
     "low_jaxpr",
     "make_equation",
     "make_literal",
@@ -117,6 +124,7 @@ __all__ = [
     "rebind_effect",
     "restore_params",
     "result_avals",
+    "source_place",
     "splice",
     "split_jaxpr",
     "static_positions",

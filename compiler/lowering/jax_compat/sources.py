@@ -22,6 +22,25 @@ def user_frames(source_info: Any) -> Iterator[tuple[str, int, int, str]]:
         yield frame.file_name, frame.start_line, frame.end_line, frame.function_name
 
 
+def source_place(source_info: Any) -> object:
+    """What two equations share when the very same expression has made them; hashable."""
+    return source_info.traceback
+
+
+def library_functions(source_info: Any) -> list[str]:
+    """The functions of JAX between the user's innermost line and the equation, innermost first.
+
+    Each is written as its module's file and its name, such as ``conditionals.py:cond``.
+    """
+    found: list[str] = []
+    for frame in getattr(source_info.traceback, "frames", ()):
+        if source_info_util.is_user_filename(frame.file_name):
+            break
+        file = frame.file_name.replace("\\", "/").rpartition("/")[2]
+        found.append(f"{file}:{frame.function_name.rpartition('.')[2]}")
+    return found
+
+
 def name_stack_text(source_info: Any) -> str:
     """The name stack as JAX prints it into HLO metadata."""
     stack, text = _last_read[0]
