@@ -206,6 +206,7 @@ class _Reader:
 
     def _statement(self, file: str, line: int, function: str) -> Statement | None:
         assignment = self._sources.assignment(file, line)
-        if assignment is None or function.endswith("<lambda>"):
-            return None
+        own = function.rpartition(".")[2]
+        if assignment is None or (own.startswith("<") and own != "<module>"):
+            return None  # a lambda or a comprehension stands in an assignment and makes none
         return Statement(file, assignment.line, function, assignment.name)
