@@ -28,6 +28,7 @@ from compiler.rewrite.numerics import parse_level
 from tracegraph import config
 from tracegraph.collector import paused_collector
 from tracegraph.debug.check import Checked
+from tracegraph.debug.leaks import explain_leaks
 from tracegraph.debug.target import DEBUG_TARGET, Target
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
@@ -152,7 +153,8 @@ class Specializer(Generic[P, R]):
 
     def callable(self) -> Any:
         """The object the user holds."""
-        user = jax_compat.intercept_misses(self._full, self._on_miss)
+        on_miss = explain_leaks(self.fun, self._on_miss)
+        user = jax_compat.intercept_misses(self._full, on_miss)
         attributes: dict[str, Any] = vars(self.plain)
         for name, value in attributes.items():
             if not name.startswith("_") or name.startswith("__"):

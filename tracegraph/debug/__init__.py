@@ -4,6 +4,21 @@
 questions about a function, decorated or not, for the arguments of one call.
 """
 
+from tracegraph.debug.branches import BothBranches, Branches, both_branches
+from tracegraph.debug.check_error import Range
+from tracegraph.debug.constants import Constant, Constants, constants
+from tracegraph.debug.leaks import check_leaks
 from tracegraph.debug.watch import name, watch
 
-__all__ = ["name", "watch"]
+__all__ = [
+    "BothBranches",
+    "Branches",
+    "Constant",
+    "Constants",
+    "Range",
+    "both_branches",
+    "check_leaks",
+    "constants",
+    "name",
+    "watch",
+]
