@@ -159,8 +159,8 @@ def function(
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
         check: what to look for in every op while the function runs: ``"nan"``, ``"inf"``,
-            ``"index"`` (out of bounds), ``"div"`` (by zero), or several; for debugging, as it costs
-            time at every call. Nothing is donated. Under somebody else's trace it is not looked for.
+            ``"index"`` (out of bounds), ``"div"`` (by zero), or several. For debugging: it costs
+            time at every call, nothing is donated, and under somebody else's trace nobody looks.
         **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
 
     Returns:

@@ -170,7 +170,7 @@ class _Whole:
 
 
 def op_function(op: Operation) -> Callable[..., Values]:
-    """The function that binds the primitive of an op, under the op's own settings and source line."""
+    """The function that binds an op's primitive, under the op's own settings and source line."""
     primitive, params = primitive_and_params(op)
     operands = [jax_compat.make_var(to_aval(value.type)) for value in op.operands]
     results = [jax_compat.make_var(to_aval(value.type)) for value in op.results]

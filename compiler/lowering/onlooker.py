@@ -6,13 +6,13 @@ through its own primitive, and the onlooker sees its operands and results.
 """
 
 # jax annotates its functions in part only.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -55,12 +55,14 @@ class Visitor(Protocol):
 
 
 class Onlooker(Protocol):
-    """What is done with the values of a graph while it runs."""
+    """What is done with the values of a graph while it runs.
 
-    @property
-    def stacks(self) -> bool:
-        """Whether a scan gives the notes of every iteration, and not what ``again`` makes of them."""
-        ...
+    Attributes:
+        stacks: whether a scan gives the notes of every iteration, instead of what ``again`` makes
+            of them.
+    """
+
+    stacks: ClassVar[bool]
 
     def enter(self, region: Region, arguments: Values) -> Visitor:
         """A region begins to run."""
@@ -156,7 +158,9 @@ class Watched:
             i, running, carry, (asked, ran) = state
             with self._deeper():
                 results, now = self._region(body, [*for_body, *_of_the_running(running, carry)])
-                carry = [_select(running, new, old) for new, old in zip(results, carry, strict=True)]
+                carry = [
+                    _select(running, new, old) for new, old in zip(results, carry, strict=True)
+                ]
                 more, at_test = ask(carry)
             notes = again(depth, i + 1, asked, at_test), again(depth, i, ran, now)
             return i + 1, more & running, carry, notes
@@ -218,7 +222,9 @@ def _select(running: Any, new: Any, old: Any) -> Any:
     """The new values of the elements of a batch that still run; the batch is in front."""
     if jnp.ndim(running) == 0:
         return new
-    return jax.vmap(_select)(running, new, old) if jnp.ndim(running) > 1 else _rows(running, new, old)
+    return (
+        jax.vmap(_select)(running, new, old) if jnp.ndim(running) > 1 else _rows(running, new, old)
+    )
 
 
 def _rows(running: Any, new: Any, old: Any) -> Any:

@@ -18,7 +18,7 @@ from compiler.ir.origins import user_location
 from compiler.ir.walk import walk_regions
 from compiler.lowering import jax_compat
 from tracegraph.boundary import boundary
-from tracegraph.debug.target import capture, target_of
+from tracegraph.debug.target import target_of, trace_call
 
 jax_compat.hide_frames(__file__)
 
@@ -80,10 +80,11 @@ def both_branches(step: Callable[..., Any], *args: Any, **kwargs: Any) -> Branch
         **kwargs: its keyword arguments.
 
     Returns:
-        A row for each ``cond`` or ``switch`` line whose predicate ``vmap`` has batched. Of a ``vmap``
-        of a gradient the way back counts, too; of a gradient of a ``vmap`` the way forward alone.
+        A row for each line of a ``cond`` or ``switch`` whose predicate ``vmap`` has batched. Of a
+        ``vmap`` of a gradient the way back counts, too; of a gradient of a ``vmap`` the way forward
+        alone.
     """
-    graph = capture(target_of(step), args, kwargs).graph
+    graph = trace_call(target_of(step), args, kwargs).graph()
     return Branches(sorted(_found(graph), key=lambda row: -row.both))
 
 

@@ -59,8 +59,7 @@ def parse_checks(check: object) -> tuple[str, ...]:
 def _unknown(name: object) -> TracegraphError:
     return TracegraphError(
         f"there is no check {name!r}",
-        expected=f"one or several of {', '.join(DETECTORS)}: check='nan', "
-        "check=('nan', 'index')",
+        expected=f"one or several of {', '.join(DETECTORS)}: check='nan', check=('nan', 'index')",
         found=repr(name),
         hint=nearest(str(name), DETECTORS, "leave check out to run unchecked"),
     )
@@ -104,9 +103,7 @@ class Checked:
         for jitted in (self._first, self._undonated):
             jax_compat.method(jitted, "clear_cache")()
 
-    def _error(
-        self, plan: Plan, code: int, report: Report, args: Any, kwargs: Any
-    ) -> CheckError:
+    def _error(self, plan: Plan, code: int, report: Report, args: Any, kwargs: Any) -> CheckError:
         op, check = Numbering(plan.graph, self._checks).read(code)
         if plan.recorded is not None:
             _, report = self._jitted(lambda _: frozenset({op}), replay=True)(*args, **kwargs)

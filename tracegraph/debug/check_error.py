@@ -32,9 +32,9 @@ _EXPECTED: Final = {
 _HINTS: Final = {
     "nan": "look at the operands' ranges; keep them where the op is defined, and do so before the "
     "op: a jnp.where behind it hides the nan from the result and not from the gradient",
-    "inf": "look at the operands' ranges; scale them, or use a form that does not overflow, such as "
-    "jax.nn.logsumexp",
-    "index": "look at the range of the indices; JAX clamps or drops what lies outside without a word",
+    "inf": "look at the operands' ranges; scale them, or use a form that does not overflow, such "
+    "as jax.nn.logsumexp",
+    "index": "look at the range of the indices; JAX clamps or drops what lies outside in silence",
     "div": "keep the divisor from zero before dividing: x / jnp.where(y == 0, 1, y)",
 }
 
@@ -158,7 +158,9 @@ def _where(op: Operation, iterations: Sequence[int], backward: bool) -> str:
     lines = [str(user_location(op))]
     loops = _loops(op)
     for loop, iteration in zip(loops, iterations, strict=False):
-        lines.append(f"in iteration {iteration} of the {_LOOPS[loop.name]} at {user_location(loop)}")
+        lines.append(
+            f"in iteration {iteration} of the {_LOOPS[loop.name]} at {user_location(loop)}"
+        )
     if backward:
         lines.append("on the way back: the gradient of that line")
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from compiler.ir.walk import walk
 from compiler.lowering import jax_compat
 from tracegraph.boundary import boundary
 from tracegraph.debug.reach import reachable
-from tracegraph.debug.target import capture, target_of
+from tracegraph.debug.target import target_of, trace_call
 
 jax_compat.hide_frames(__file__)
 
@@ -85,7 +85,7 @@ def constants(step: Callable[..., Any], *args: Any, **kwargs: Any) -> Constants:
         A row for each array, the largest first. Numbers are not listed.
     """
     target = target_of(step)
-    graph = capture(target, args, kwargs).graph
+    graph = trace_call(target, args, kwargs).graph()
     names = _Names(target.fun)
     rows: dict[int, Constant] = {}
     for value, array in _captured(graph):
@@ -165,5 +165,5 @@ class _Names:
 def _is_copy(array: Any, host: Any) -> bool:
     if np.shape(array) != np.shape(host) or not isinstance(getattr(array, "dtype", None), np.dtype):
         return False
-    same = cast(Any, np.asarray(array) == np.asarray(host).astype(array.dtype))
+    same = np.asarray(array) == np.asarray(host).astype(array.dtype)
     return bool(np.all(same | (np.asarray(array) != np.asarray(array))))

@@ -55,9 +55,7 @@ class Leak:
         return f"{self.type} made at {self.location}{held}"
 
 
-def explain_leaks(
-    function: Callable[..., Any], call: Callable[P, R], /
-) -> Callable[P, R]:
+def explain_leaks(function: Callable[..., Any], call: Callable[P, R], /) -> Callable[P, R]:
     """The call, whose ``UnexpectedTracerError`` also says where the value escaped.
 
     The error stays JAX's own; it gets a note.
@@ -120,7 +118,9 @@ def check_leaks(step: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
             jax.jit(fresh, **target.options).trace(*args, **kwargs)
     except Exception as error:
         leaks = _leaks(jax_compat.tracers_in(error), target.fun)
-        if not leaks or isinstance(error, jax.errors.JAXTypeError | jax.errors.UnexpectedTracerError):
+        if not leaks or isinstance(
+            error, jax.errors.JAXTypeError | jax.errors.UnexpectedTracerError
+        ):
             raise
         raise _leaked(getattr(target.fun, "__name__", "the function"), leaks) from None
 
@@ -201,7 +201,9 @@ def _attribute(container: object) -> str:
 def _owner(entries: dict[object, object]) -> str:
     """The module whose globals a dictionary is."""
     for name, module in list(sys.modules.items()):
-        if getattr_or_none(module, "__dict__") is entries and not name.startswith(("jax", "tracegraph")):
+        if getattr_or_none(module, "__dict__") is entries and not name.startswith(
+            ("jax", "tracegraph")
+        ):
             return name
     return ""
 

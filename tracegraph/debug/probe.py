@@ -2,12 +2,12 @@
 
 # jax annotates its functions in part only.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownLambdaType=false
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +73,7 @@ class Probe:
         recorded: the ops whose ranges are kept when they go bad; None for all.
     """
 
-    stacks: Final = False
+    stacks: ClassVar[bool] = False
 
     def __init__(
         self, graph: Graph, checks: Sequence[str], recorded: frozenset[Operation] | None

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,18 +41,40 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
-    """One call of a function, captured.
+class Call:
+    """One call of a function, traced.
 
     Attributes:
-        graph: the graph before any pass.
-        inputs: a value for each of its parameters that is not captured.
-        out_tree: the tree of the function's result.
+        name: the function's name.
+        jaxpr: what it was traced to, the same object for every call of a signature.
+        traced: JAX's trace.
+        inputs: a value for each parameter of its graph that is not captured.
     """
 
-    graph: Graph
+    name: str
+    jaxpr: Any
+    traced: Any
     inputs: list[Any]
-    out_tree: Any
+
+    def graph(self) -> Graph:
+        """The captured graph, before any pass.
+
+        Raises:
+            TracegraphError: the function uses types that a graph cannot hold.
+        """
+        jaxpr = jax_compat.low_jaxpr(self.traced)
+        if jaxpr is not None:
+            return import_jaxpr(jaxpr, name=self.name).freeze()
+        raise TracegraphError(
+            f"{self.name} has no graph and cannot be looked into",
+            expected="a function whose trace a graph can hold",
+            found="one that takes or returns JAX's high-level types",
+            hint="look into a function inside it that takes and returns arrays",
+        )
+
+    def result(self, leaves: Sequence[Any]) -> Any:
+        """The function's result, of the graph's."""
+        return jax.tree.unflatten(jax_compat.traced_out_tree(self.traced), leaves)
 
 
 def target_of(step: Callable[..., Any]) -> Target:
@@ -75,22 +97,9 @@ def target_of(step: Callable[..., Any]) -> Target:
     return Target(step, plain, {}, lambda args, kwargs: plain.trace(*args, **kwargs))
 
 
-def capture(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
-    """The captured graph of a call.
-
-    Raises:
-        TracegraphError: the function uses types that a graph cannot hold.
-    """
+def trace_call(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """The trace of a call, from jit's cache where it is there."""
     traced = target.capture(args, kwargs)
-    jaxpr = jax_compat.low_jaxpr(traced)
-    if jaxpr is None:
-        raise TracegraphError(
-            f"{traced.fun_name} has no graph and cannot be looked into",
-            expected="a function whose trace a graph can hold",
-            found="one that takes or returns JAX's high-level types",
-            hint="look into a function inside it that takes and returns arrays",
-        )
     leaves = jax_compat.traced_arguments(target.plain, args, kwargs)
     inputs = [*jax_compat.traced_consts(traced), *leaves]
-    graph = import_jaxpr(jaxpr, name=traced.fun_name).freeze()
-    return Captured(graph, inputs, jax_compat.traced_out_tree(traced))
+    return Call(traced.fun_name, traced.jaxpr, traced, inputs)

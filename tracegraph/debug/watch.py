@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
+from jax.core import Tracer
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation, Region, Value
@@ -26,7 +27,7 @@ from compiler.ops.parameters import integer
 from tracegraph.boundary import boundary
 from tracegraph.debug.names import named_values
 from tracegraph.debug.nearest import nearest
-from tracegraph.debug.target import Captured, Target, capture, target_of
+from tracegraph.debug.target import Call, target_of, trace_call
 
 T = TypeVar("T")
 Values = Sequence[Any]
@@ -68,10 +69,10 @@ def watch(step: Callable[..., Any], *names: str) -> Callable[..., tuple[Any, dic
         A function of the same arguments that returns ``(result, values)``. ``values`` has an entry
         for each name: the array, or a list where the name was assigned several times, in order.
 
-        A value inside a ``scan`` has the iterations as its first dimension, also where the scan runs
-        backward; inside a ``while`` it is that of the last iteration. A value that was never computed
-        is None; where it was not in some iterations of a scan, these hold nan, or zero if it is no
-        floating-point number.
+        A value inside a ``scan`` has the iterations as its first dimension, in the order of what is
+        scanned; inside a ``while`` it is that of the last iteration. A value that was never
+        computed is None; where it was not in some iterations of a scan, these hold nan, or zero if
+        it is no floating-point number.
 
     Raises:
         TracegraphError: at the call, the function has no such name; or ``step`` is no function.
@@ -81,11 +82,10 @@ def watch(step: Callable[..., Any], *names: str) -> Callable[..., tuple[Any, dic
 
     @functools.wraps(target.fun)
     def watched(*args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        traced = target.capture(args, kwargs)
-        captured = capture(target, args, kwargs)
-        if traced.jaxpr not in programs:
-            programs[traced.jaxpr] = _Program(captured.graph, names)
-        return programs[traced.jaxpr](captured)
+        call = trace_call(target, args, kwargs)
+        if call.jaxpr not in programs:
+            programs[call.jaxpr] = _Program(call.graph(), names)
+        return programs[call.jaxpr](call)
 
     return boundary(watched)
 
@@ -100,15 +100,15 @@ class _Program:
         self._numbers = numbers
         self._run = jax.jit(Watched(graph, _Watcher(numbers)))
 
-    def __call__(self, captured: Captured) -> tuple[Any, dict[str, Any]]:
-        results, notes = self._run(*captured.inputs)
+    def __call__(self, call: Call) -> tuple[Any, dict[str, Any]]:
+        results, notes = self._run(*call.inputs)
         found = {number: _outcome(seen) for number, seen in notes.items()}
         values = {
             name: [found[self._numbers[value]] for value in places]
             for name, places in self._places.items()
         }
         single = {name: one[0] if len(one) == 1 else one for name, one in values.items()}
-        return jax.tree.unflatten(captured.out_tree, results), single
+        return call.result(results), single
 
 
 def _find(graph: Graph, names: Sequence[str]) -> dict[str, list[Value]]:
@@ -136,7 +136,7 @@ def _unknown(graph: Graph, name: str, known: Mapping[str, object]) -> Tracegraph
 
 def _outcome(seen: Seen) -> Any:
     """The array; None where it was never computed and that can be known."""
-    if isinstance(seen.ran, jax.core.Tracer) or bool(jnp.any(seen.ran)):
+    if isinstance(seen.ran, Tracer) or bool(jnp.any(seen.ran)):
         return seen.array
     return seen.array if seen.ran.size == 0 else None
 
@@ -144,7 +144,7 @@ def _outcome(seen: Seen) -> Any:
 class _Watcher:
     """Keeps the values that are wanted; see ``Onlooker``."""
 
-    stacks: Final = True
+    stacks: ClassVar[bool] = True
 
     def __init__(self, numbers: Mapping[Value, int]) -> None:
         self._numbers = numbers

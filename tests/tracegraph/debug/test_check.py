@@ -98,7 +98,7 @@ def test_a_nan_that_is_masked_later_is_reported_as_by_jax() -> None:
 
 
 def test_stopped_elements_of_a_batch_are_not_looked_at() -> None:
-    """One lane stops where its next step would go bad; plain jit computes that and throws it away."""
+    """Plain jit computes further steps of one that has stopped and throws them away."""
 
     def one(v: Any) -> Any:
         return lax.while_loop(lambda r: r > 0, lambda r: jnp.log(r), v)
@@ -109,7 +109,9 @@ def test_stopped_elements_of_a_batch_are_not_looked_at() -> None:
 
 def test_a_running_element_of_a_batch_is_looked_at() -> None:
     def one(v: Any) -> Any:
-        return lax.while_loop(lambda c: c[0] < v, lambda c: (c[0] + 1, jnp.sqrt(3 - v)), (0.0, v))[1]
+        return lax.while_loop(lambda c: c[0] < v, lambda c: (c[0] + 1, jnp.sqrt(3 - v)), (0.0, v))[
+            1
+        ]
 
     with pytest.raises(tg.CheckError) as caught:
         tg.function(jax.vmap(one), check="nan")(X)
@@ -141,7 +143,11 @@ def test_the_error_can_be_pickled() -> None:
         tg.function(lambda x: 1 / (x - 1), check="div")(X)
     again = pickle.loads(pickle.dumps(caught.value))
     assert type(again) is tg.CheckError
-    assert (str(again), again.op, again.location) == (str(caught.value), "div", caught.value.location)
+    assert (str(again), again.op, again.location) == (
+        str(caught.value),
+        "div",
+        caught.value.location,
+    )
 
 
 def test_the_traceback_ends_at_the_call() -> None:

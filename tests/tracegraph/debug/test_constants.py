@@ -45,13 +45,16 @@ def test_a_global_and_its_line() -> None:
     assert found.nbytes == 6400
 
 
+SHIFT = jnp.arange(3.0)
+
+
 def test_closures_defaults_and_what_is_called() -> None:
     captured = jnp.arange(4)
 
     def helper(x: Any) -> Any:
         return x[:, :2] @ PARAMS["w"][0]
 
-    def step(x: Any, shift: Any = jnp.arange(3.0)) -> Any:
+    def step(x: Any, shift: Any = SHIFT) -> Any:
         return helper(x) + shift + captured[:3]
 
     assert rows(step, X) == [
