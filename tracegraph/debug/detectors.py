@@ -74,8 +74,32 @@ def _is_nan(array: Any) -> Any:
 _TESTS: Final[Mapping[str, Callable[[Any], Any]]] = {"nan": _is_nan, "inf": jnp.isinf}
 
 
+def holds_any(what: Sequence[str], array: Any) -> Any:
+    """Where an array holds a nan, an infinity, or either, as ``what`` asks."""
+    return ~jnp.isfinite(array) if len(what) > 1 else _TESTS[what[0]](array)
+
+
+def may_go_bad(op: Operation, checks: Sequence[str]) -> bool:
+    """Whether any of the checks concerns an op at all."""
+    return any(_CONCERNS[check](op) for check in checks)
+
+
 def _either(found: Sequence[Any]) -> Any:
     return jnp.any(jnp.stack(found)) if found else None
+
+
+def _can_hold(op: Operation) -> bool:
+    return op.name not in _MOVES and any(map(is_inexact, op.results))
+
+
+def _divides(op: Operation) -> bool:
+    if op.name == "integer_pow":
+        return integer(op, "y") < 0
+    return op.name in ("div", "rem")
+
+
+def _indexes(op: Operation) -> bool:
+    return op.name in _BOUNDS and not _drops_on_purpose(op)
 
 
 Detector = Callable[[Operation, Values, Values, Facts], Any]
@@ -84,7 +108,7 @@ Detector = Callable[[Operation, Values, Values, Facts], Any]
 
 def _newly(what: str) -> Detector:
     def detect(op: Operation, operands: Values, results: Values, facts: Facts) -> Any:
-        if op.name in _MOVES:
+        if not _can_hold(op):
             return None
         found = facts.any(what, op.results, results)
         before = facts.any(what, op.operands, operands) if found is not None else None
@@ -95,19 +119,12 @@ def _newly(what: str) -> Detector:
 
 def _division(op: Operation, operands: Values, results: Values, facts: Facts) -> Any:
     del results, facts
-    if op.name in ("div", "rem"):
-        return jnp.any(operands[1] == 0)
-    if op.name == "integer_pow" and integer(op, "y") < 0:
-        return jnp.any(operands[0] == 0)
-    return None
+    return jnp.any(operands[-1] == 0) if _divides(op) else None
 
 
 def _index(op: Operation, operands: Values, results: Values, facts: Facts) -> Any:
     del results, facts
-    if _drops_on_purpose(op):
-        return None
-    bounds = _BOUNDS.get(op.name)
-    return None if bounds is None else bounds(op, operands)
+    return _BOUNDS[op.name](op, operands) if _indexes(op) else None
 
 
 def _drops_on_purpose(op: Operation) -> bool:
@@ -186,6 +203,13 @@ _BOUNDS: Final[dict[str, Callable[[Operation, Values], Any]]] = {
     "dynamic_update_slice": _dynamic_update_slice,
     "gather": _gather,
     **dict.fromkeys(SCATTERS, _scatter),
+}
+
+_CONCERNS: Final[Mapping[str, Callable[[Operation], bool]]] = {
+    "index": _indexes,
+    "div": _divides,
+    "nan": _can_hold,
+    "inf": _can_hold,
 }
 
 DETECTORS: Final[Mapping[str, Detector]] = {

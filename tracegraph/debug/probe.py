@@ -21,6 +21,8 @@ from compiler.lowering.evaluate import numeric_dtype
 from tracegraph.debug.detectors import DETECTORS, Detector, Facts
 
 Values = Sequence[Any]
+Ops = frozenset[Operation] | None
+"""Some of a graph's ops; None for all of them."""
 
 jax_compat.hide_frames(__file__)
 
@@ -71,17 +73,19 @@ class Probe:
         graph: what runs.
         checks: the names of the checks.
         recorded: the ops whose ranges are kept when they go bad; None for all.
+        asked: the ops that are looked at; None for all.
     """
 
     stacks: ClassVar[bool] = False
 
     def __init__(
-        self, graph: Graph, checks: Sequence[str], recorded: frozenset[Operation] | None
+        self, graph: Graph, checks: Sequence[str], *, recorded: Ops = None, asked: Ops = None
     ) -> None:
         self.numbering = Numbering(graph, checks)
         self.detectors: Mapping[int, Detector] = {
             i: DETECTORS[name] for i, name in enumerate(checks)
         }
+        self.asked = asked
         self._recorded = recorded
         self._depth = max((_depth(op) for op in walk(graph)), default=0)
         shown = walk(graph) if recorded is None else recorded
@@ -127,6 +131,8 @@ class _Visit:
 
     def see(self, op: Operation, operands: Values, results: Values) -> None:
         """An op has run."""
+        if self._probe.asked is not None and op not in self._probe.asked:
+            return
         code: Any = None
         for check, detect in self._probe.detectors.items():
             bad = detect(op, operands, results, self._facts)
