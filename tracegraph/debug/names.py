@@ -19,6 +19,7 @@ from compiler.lowering import jax_compat
 from compiler.lowering.import_locations import LIBRARIES
 
 Line = tuple[str, int]
+Place = tuple[int, str]
 
 
 class Statement(NamedTuple):
@@ -35,13 +36,14 @@ class Step(NamedTuple):
 
     Attributes:
         op: the op.
-        place: a number, the same for two ops only if they come from the very same expression.
+        place: the same for two ops only if they are of one kind and come from the very same
+            expression.
         lines: the user's lines that led to it, the innermost first.
         statements: the assignment that each of those lines belongs to, if it does.
     """
 
     op: Operation
-    place: int
+    place: Place
     lines: Sequence[Line]
     statements: Sequence[Statement | None]
 
@@ -116,7 +118,7 @@ def _runs(
 ) -> Iterator[list[Step]]:
     """The ops of each run of a statement: without a gap, and without a loop coming round."""
     current: list[Step] = []
-    seen: set[int] = set()
+    seen: set[Place] = set()
     before = -1
     for i in places:
         step = steps[i]
@@ -130,7 +132,7 @@ def _runs(
         yield current
 
 
-def _comes_round(statement: Statement, last: Step, step: Step, seen: set[int]) -> bool:
+def _comes_round(statement: Statement, last: Step, step: Step, seen: set[Place]) -> bool:
     """Whether an op of a statement belongs to its next run.
 
     That is so when the very same expression has made an op of this run, a loop stands around the
@@ -190,12 +192,13 @@ class _Reader:
         """The op with the statements that led to it."""
         info = op.location.handle
         if info is None:
-            return Step(op, -1, (), ())
+            return Step(op, (-1, op.name), (), ())
         place = jax_compat.source_place(info)
         known = self._known.get(place)
         if known is None:
             known = self._known[place] = (len(self._known), *self._read(info))
-        return Step(op, *known)
+        number, lines, statements = known
+        return Step(op, (number, op.name), lines, statements)
 
     def _read(self, info: object) -> tuple[Sequence[Line], Sequence[Statement | None]]:
         frames = [

@@ -70,6 +70,19 @@ def test_every_round_of_a_python_loop() -> None:
     check(values["z"], X, h1 * 2, h2 * 3)
 
 
+def test_rounds_of_a_loop_whose_expression_makes_several_operations() -> None:
+    def step(x: Any, ws: Any) -> Any:
+        h = x
+        for w in ws:
+            h = w * h
+        for _ in range(2):
+            h = jnp.stack([h, h]).sum(0)
+        return h
+
+    _, values = tg.debug.watch(step, "h")(X, [2.0, 3.0])
+    check(values["h"], X * 2, X * 6, X * 12, X * 24)
+
+
 def test_a_loop_inside_a_call_is_one_run_of_the_statement() -> None:
     def stack(x: Any, ws: Any) -> Any:
         for w in ws:
