@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from compiler.ir.attributes import Dense, Opaque
@@ -149,7 +150,7 @@ class _Names:
         self._on_host: list[tuple[str, Any]] = []
         self._kept: list[object] = []  # so that no number is taken by another object
         for name, value in reachable(function):
-            if hasattr(value, "dtype") and hasattr(value, "shape"):
+            if isinstance(value, jax.Array | np.ndarray):
                 self._kept.append(value)
                 self._by_id.setdefault(id(value), name)
                 self._on_host += [(name, value)] if isinstance(value, np.ndarray) else []

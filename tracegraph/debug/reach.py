@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
+from compiler.lowering.import_locations import LIBRARIES
+
 _MOST: Final = 20_000
 """So many objects are looked at, the nearest first."""
 
@@ -30,16 +32,17 @@ def reachable(function: Callable[..., Any]) -> Iterator[Named]:
         if id(value) in known or isinstance(value, _PLAIN):
             continue
         known.add(id(value))
-        if path:
+        if path and not isinstance(value, types.ModuleType):
             yield path, value
         if depth <= _DEEPEST:
             waiting.extend((name, inner, depth + 1) for name, inner in _parts(path, value))
 
 
 def _parts(path: str, value: object) -> Iterator[Named]:
-    """The objects that one object leads to."""
+    """The objects that one object leads to; a library's own functions lead to none of them."""
     if isinstance(value, types.FunctionType):
-        yield from _of_function(value)
+        is_library = value.__code__.co_filename.startswith(LIBRARIES)
+        yield from () if is_library else _of_function(value)
     elif isinstance(value, types.MethodType):
         yield from (("self", value.__self__), ("", value.__func__))
     elif isinstance(value, functools.partial):
