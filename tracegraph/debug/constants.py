@@ -1,5 +1,9 @@
 """``constants``: the arrays that a function carries along without being given them."""
 
+# numpy and jax annotate their arrays in part only.
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
