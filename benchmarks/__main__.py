@@ -16,6 +16,7 @@ import rich
 from rich.table import Table
 
 from benchmarks import (
+    checks,
     demo_step,
     dispatch,
     first_call,
@@ -34,6 +35,7 @@ SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "kernels": kernels.run,
     "pipeline-cost": pipeline_cost.run,
     "pipeline-scale": pipeline_scale.run,
+    "checks": checks.run,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 

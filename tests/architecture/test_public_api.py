@@ -14,6 +14,7 @@ from tests.architecture.sources import Module, modules, tracked_files
 PUBLIC_NAMES = [
     "Autotune",
     "CompiledSignature",
+    "CheckError",
     "Explanation",
     "Function",
     "Graph",
@@ -26,6 +27,7 @@ PUBLIC_NAMES = [
     "Verification",
     "__version__",
     "autograph",
+    "debug",
     "function",
     "parse_graph",
     "print_graph",

@@ -87,6 +87,15 @@ from compiler.lowering.jax_compat.symbolic import (
     rule_at,
     size_at,
     symbol_names,
+from compiler.lowering.jax_compat.sources import (
+    library_functions,
+    name_stack_text,
+    source_place,
+    tracer_source,
+    tracer_type,
+    tracers_in,
+    user_frames,
+    with_name_stack,
 )
 from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
 from compiler.lowering.jax_compat.whole import learn_classes
@@ -138,6 +147,7 @@ __all__ = [
     "jaxpr_function",
     "key_dtype",
     "learn_classes",
+    "library_functions",
     "low_jaxpr",
     "make_equation",
     "make_literal",
@@ -153,6 +163,7 @@ __all__ = [
     "result_avals",
     "rule_at",
     "size_at",
+    "source_place",
     "splice",
     "split_jaxpr",
     "static_arguments",
@@ -162,6 +173,9 @@ __all__ = [
     "traced_arguments",
     "traced_consts",
     "traced_out_tree",
+    "tracer_source",
+    "tracer_type",
+    "tracers_in",
     "uncached",
     "unify_params",
     "unspecified",
