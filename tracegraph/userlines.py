@@ -92,7 +92,7 @@ def line_of(error: BaseException) -> str:
 
 
 def user_level() -> int:
-    """How many frames above the caller the first one outside JAX and tracegraph is, for ``warn``."""
+    """How many frames above the caller the first one outside JAX and tracegraph is."""
     level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
         level, frame = level + 1, frame.f_back

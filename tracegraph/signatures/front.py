@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import jax
 
@@ -39,6 +39,9 @@ class SignatureOptions:
     def is_empty(self) -> bool:
         """Whether nothing is said."""
         return self.input_signature is None and self.buckets is None and not self.static_nonarrays
+
+
+NOTHING_SAID: Final = SignatureOptions()
 
 
 def _as_it_is(result: Any) -> Any:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jax
-from jaxlib.version import __version__ as jaxlib_version
+import jaxlib
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
@@ -201,7 +201,12 @@ def _surroundings() -> str:
 
     devices = [(d.id, d.platform, d.device_kind, d.process_index) for d in jax.devices()]
     flags = [os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
-    versions = (sys.version, jax.__version__, jaxlib_version, tracegraph.__version__)
+    versions = (
+        sys.version,
+        jax.__version__,
+        getattr(jaxlib, "__version__", ""),
+        tracegraph.__version__,
+    )
     machine = (platform.machine(), platform.processor(), _own_code(), jax.default_backend())
     return repr((versions, devices, flags, machine))
 

@@ -66,7 +66,7 @@ class WarmRoute:
         positional, named = jax_compat.dynamic_arguments(self._jitted, args, kwargs)
         return found(*positional, **named)
 
-    def clear(self) -> None:
+    def clear_cache(self) -> None:
         """Forgets what is in memory; the entries on disk stay."""
         with self._lock:
             self._answers.clear()

@@ -76,7 +76,16 @@ from compiler.lowering.jax_compat.running import (
     is_ref,
     jaxpr_function,
 )
-from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
+from compiler.lowering.jax_compat.sources import (
+    library_functions,
+    name_stack_text,
+    source_place,
+    tracer_source,
+    tracer_type,
+    tracers_in,
+    user_frames,
+    with_name_stack,
+)
 from compiler.lowering.jax_compat.symbolic import (
     InconclusiveSize,
     Sizes,
@@ -87,15 +96,6 @@ from compiler.lowering.jax_compat.symbolic import (
     rule_at,
     size_at,
     symbol_names,
-from compiler.lowering.jax_compat.sources import (
-    library_functions,
-    name_stack_text,
-    source_place,
-    tracer_source,
-    tracer_type,
-    tracers_in,
-    user_frames,
-    with_name_stack,
 )
 from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
 from compiler.lowering.jax_compat.whole import learn_classes
