@@ -128,7 +128,9 @@ class Dispatcher:
         behind = self._specializer
         if behind.settings.cache is None:
             return None
-        kept = FunctionCache(behind.user, behind.settings.cache, (behind.settings, behind.is_inner))
+        kept = FunctionCache(
+            behind.user, behind.settings.cache, (behind.settings.of_program, behind.is_inner)
+        )
         return WarmRoute(kept, behind.plain, self._built, behind.program)
 
     def _built(self, args: Any, kwargs: Any) -> tuple[Any, Program | None] | None:

@@ -73,6 +73,11 @@ class Settings:
     budgets: Budgets = NO_BUDGETS
     cache: Cache | None = None
 
+    @property
+    def of_program(self) -> Settings:
+        """What of them a compiled program depends on."""
+        return replace(self, cache=None, budgets=NO_BUDGETS)
+
     def of_values(self, jit: dict[str, Any]) -> Settings:
         """The settings of a function that stands behind this one, with other options of jit's."""
         return replace(self, jit=jit, autograph=False, signature=NOTHING_SAID)

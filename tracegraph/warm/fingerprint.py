@@ -35,7 +35,7 @@ IMPURE_MODULES: Final = frozenset(
 """What code that names one of these does depends on more than its arguments."""
 
 IMPURE_BUILTINS: Final = frozenset(
-    {"__import__", "breakpoint", "eval", "exec", "globals", "id", "input", "locals", "open", "vars"}
+    {"__import__", "breakpoint", "eval", "exec", "globals", "input", "open"}
 )
 
 _LIBRARIES: Final = tuple(
@@ -71,9 +71,9 @@ class _Digester:
         """Enters a value; ``path`` says where it was found, for the reason of a refusal."""
         if self._add_plain(value):
             return None
-        known = self._seen.setdefault(id(value), len(self._seen))
-        if known != len(self._seen) - 1:
-            return self._mark("again", known)
+        if id(value) in self._seen:
+            return self._mark("again", self._seen[id(value)])
+        self._seen[id(value)] = len(self._seen)
         self._alive.append(value)  # or its id might be given to another
         for kind, handle in _HANDLERS:
             if isinstance(value, kind):
@@ -144,6 +144,12 @@ def _add_enum(digester: _Digester, value: enum.Enum, _: str) -> None:
     digester.mark("enum", f"{_qualified(type(value))}.{value.name}")
 
 
+def _add_ufunc(digester: _Digester, value: np.ufunc, path: str) -> None:
+    if getattr(np, value.__name__, None) is not value:
+        raise UnfingerprintableError(f"{path} is a ufunc that is not numpy's own")
+    digester.mark("ufunc", f"{value.__name__} {np.__version__}")
+
+
 def _add_device(digester: _Digester, value: Any, _: str) -> None:
     digester.mark("device", f"{value.id} {value.platform} {value.device_kind}")
 
@@ -170,7 +176,13 @@ def _add_class(digester: _Digester, value: type, path: str) -> None:
 
 _CLASS_NOISE: Final = frozenset(
     {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__"}
-    | {"__static_attributes__", "__annotations__", "__abstractmethods__", "_abc_impl"}
+    | {
+        "__static_attributes__",
+        "__annotations__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__slotnames__",
+    }
     | {"__match_args__", "__annotate_func__"}
 )
 """What a class holds that no result depends on, or that differs from process to process."""
@@ -293,9 +305,6 @@ def _add_object(digester: _Digester, value: Any, path: str) -> None:
         parts = ((f".{f.name}", getattr(value, f.name, None)) for f in dataclasses.fields(value))
         digester.add_all("fields", parts, path)
         return
-    if type(value).__reduce__ is object.__reduce__ and hasattr(value, "__dict__"):
-        digester.add_all("parts", ((f".{name}", part) for name, part in vars(value).items()), path)
-        return
     try:
         reduced = value.__reduce_ex__(4)
     except Exception as error:
@@ -313,6 +322,7 @@ _Handler = Callable[[_Digester, Any, str], None]
 _HANDLERS: Final[tuple[tuple[Any, _Handler], ...]] = (
     ((np.ndarray, np.generic, jax.Array), _add_array),
     (enum.Enum, _add_enum),
+    (np.ufunc, _add_ufunc),
     (jax.Device, _add_device),
     ((list, tuple), _add_sequence),
     ((dict, types.MappingProxyType), _add_mapping),

@@ -119,21 +119,18 @@ class Store:
         return hmac.digest(self._secret(), key.encode() + b"\n" + payload, "sha256")
 
     def _secret(self) -> bytes:
-        """What only the owner of the folder can read."""
+        """What only the owner of the folder can read.
+
+        Raises:
+            UntrustedEntryError: there is one that is not this user's own.
+        """
         path = self.folder / _SECRET
-        with suppress(OSError):
-            found = path.read_bytes()
-            owner = path.stat()
-            if len(found) == _DIGEST and _is_mine(owner):
-                return found
-        secret = secrets.token_bytes(_DIGEST)
-        try:
-            _write_whole(path, secret, only_new=True)
-        except FileExistsError:  # another process was first
-            return path.read_bytes()
-        except OSError:
-            pass  # it cannot be written, so nothing that is read can be right
-        return secret
+        if not path.exists():
+            with suppress(FileExistsError):  # another process was first
+                _write_whole(path, secrets.token_bytes(_DIGEST), only_new=True)
+        if not _is_mine(path.stat()):
+            raise UntrustedEntryError(f"{path} is not this user's own, or others may write it")
+        return path.read_bytes()
 
 
 def _is_mine(status: os.stat_result) -> bool:
