@@ -140,7 +140,8 @@ class Dispatcher:
         if traced.jaxpr.effects:
             return None
         with measuring() as spent:
-            compiled = jax_compat.method(behind.full, "trace")(*args, **kwargs).lower().compile()
+            lowered = jax_compat.method(behind.full, "trace")(*args, **kwargs).lower()
+            compiled = jax_compat.compile_to_keep(lowered)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return compiled, behind.programs.of(traced)
 

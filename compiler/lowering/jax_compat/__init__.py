@@ -36,6 +36,7 @@ from compiler.lowering.jax_compat.callables import (
 )
 from compiler.lowering.jax_compat.executables import (
     answer_from,
+    compile_to_keep,
     executable_bytes,
     executable_from,
     is_jit_callable,
@@ -117,6 +118,7 @@ __all__ = [
     "canonical_constant",
     "check_jaxpr",
     "class_by_name",
+    "compile_to_keep",
     "copy_ref",
     "debug_names",
     "default_context",
