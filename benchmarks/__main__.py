@@ -24,6 +24,8 @@ from benchmarks import (
     pipeline_cost,
     pipeline_scale,
     rewrites,
+    state,
+    warm_start,
 )
 from benchmarks.timing import Comparison
 
@@ -36,6 +38,8 @@ SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "pipeline-cost": pipeline_cost.run,
     "pipeline-scale": pipeline_scale.run,
     "checks": checks.run,
+    "state": state.run,
+    "warm-start": warm_start.run,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 
