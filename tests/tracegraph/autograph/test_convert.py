@@ -96,7 +96,7 @@ def test_converting_twice_gives_the_same_function():
         functools.partial(magnitude, scale=3.0),
         lambda x: x if x > 0 else -x,
     ],
-    ids=str,
+    ids=["bound", "static", "of class", "decorated", "callable object", "partial", "lambda"],
 )
 def test_every_kind_of_callable(function):
     converted = jax.jit(tg.autograph.convert(function))
