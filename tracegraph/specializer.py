@@ -28,8 +28,11 @@ from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.numerics import parse_level
 from tracegraph import config
 from tracegraph.collector import paused_collector
+from tracegraph.costs import report as costs
+from tracegraph.executable import report as kernels
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
+from tracegraph.profiling import capture as profile
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.retraces.budgets import NO_BUDGETS, Budgets
 from tracegraph.retraces.clock import measuring
@@ -176,6 +179,9 @@ class Specializer(Generic[P, R]):
             "lower": self.lower,
             "verify": self.verify,
             "explain": self.explain,
+            "cost": functools.partial(costs.of, self),
+            "kernels": functools.partial(kernels.of, self),
+            "profile": functools.partial(profile.of, user),
             "retraces": self._recorder.rows,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
             "clear_cache": functools.partial(self.clear_cache, user),
