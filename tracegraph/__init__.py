@@ -25,12 +25,19 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
+from tracegraph import views as _views  # which gives graphs their methods
+from tracegraph.costs.devices import DeviceSpec
+from tracegraph.costs.report import CostReport
+from tracegraph.executable.report import KernelReport
 from tracegraph.explanation import Explanation
+from tracegraph.exports.write import export_graph
 from tracegraph.function import Function, function
+from tracegraph.profiling.report import ProfileReport
 from tracegraph.program import OptimizationWarning, Stage
 from tracegraph.retraces.budgets import BudgetError, expect
 from tracegraph.retraces.history import Retrace, RetraceWarning
 from tracegraph.state.captured import FrozenStateWarning
+from tracegraph.text.diff import GraphDiff, diff
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
@@ -40,11 +47,16 @@ __version__ = _metadata.version("tracegraph")
 __all__ = [
     "Autotune",
     "BudgetError",
+    "CostReport",
+    "DeviceSpec",
     "Explanation",
     "FrozenStateWarning",
     "Function",
     "Graph",
+    "GraphDiff",
+    "KernelReport",
     "OptimizationWarning",
+    "ProfileReport",
     "Retrace",
     "RetraceWarning",
     "Stage",
@@ -52,7 +64,9 @@ __all__ = [
     "TracegraphError",
     "Verification",
     "__version__",
+    "diff",
     "expect",
+    "export_graph",
     "function",
     "parse_graph",
     "print_graph",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from compiler.analysis.cost import Cost, total
@@ -174,7 +175,7 @@ def _asked(compiled: Any, question: str) -> object:
         return None
 
 
-def module_table(rows: Sequence[ModuleCost]) -> RenderableType:
+def module_table(rows: Sequence[ModuleCost]) -> Table:
     """Modules as a table: parameters, FLOPs, bytes, share."""
     headings = ("module", ">parameters", ">ops", ">FLOPs", ">exp, log", ">bytes", ">share")
     drawn = [
