@@ -25,7 +25,6 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
-from tracegraph import views as _views  # which gives graphs their methods
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
 from tracegraph.executable.report import KernelReport
@@ -41,6 +40,9 @@ from tracegraph.text.diff import GraphDiff, diff
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
+from tracegraph.views import offer_views
+
+offer_views()
 
 __version__ = _metadata.version("tracegraph")
 

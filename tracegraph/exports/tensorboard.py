@@ -34,8 +34,7 @@ def write_tensorboard(graph: Graph, folder: Path, step: int = 0) -> Path:
     board: Any = _library("tensorboardX")
     writer = board.SummaryWriter(str(folder))
     try:
-        metadata: Any = _library("tensorboardX.proto.step_stats_pb2")
-        writer.file_writer.add_graph((_graph_def(graph), metadata.RunMetadata()))
+        writer.file_writer.add_onnx_graph(_graph_def(graph))  # the event of a bare graph
         for name, number in _scalars(graph).items():
             writer.add_scalar(f"{_safe(graph.name)}/{name}", number, step)
     finally:
