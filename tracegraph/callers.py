@@ -37,6 +37,11 @@ def user_line() -> str:
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def is_own_file(file: str) -> bool:
+    """Whether a file is JAX's or ours, and no line of it the user's."""
+    return file.startswith(_OWN_FOLDERS)
+
+
 def is_in_loop(depth: int = 2) -> bool:
     """Whether the user's own code stands in a loop at this moment.
 
@@ -65,4 +70,4 @@ def _stands_in_loop(frame: FrameType) -> bool:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_OWN_FOLDERS)
+    return is_own_file(frame.f_code.co_filename)

@@ -23,6 +23,7 @@ from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
 from tracegraph.explanation import Explanation
+from tracegraph.report import Report
 from tracegraph.retraces.budgets import Budgets
 from tracegraph.retraces.history import Retraces
 from tracegraph.rules import Rule, verify_all
@@ -98,6 +99,14 @@ class Function(Protocol[P, R_co]):
 
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
         """What fired for these arguments, what it was worth, and what a freer level would add."""
+        ...
+
+    def report(self, *args: P.args, **kwargs: P.kwargs) -> Report:
+        """An interactive report for these arguments: one HTML page, shown or saved.
+
+        The optimised function is compiled for it, and not run. A function that fails to trace has a
+        report too: of the error, its line, and what was traced before it.
+        """
         ...
 
     def retraces(self) -> Retraces:

@@ -31,6 +31,7 @@ from tracegraph.collector import paused_collector
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.program import OptimizationWarning, Program, warn_failed
+from tracegraph.report import report_call
 from tracegraph.retraces.budgets import NO_BUDGETS, Budgets
 from tracegraph.retraces.clock import measuring
 from tracegraph.retraces.recorder import Recorder
@@ -176,6 +177,7 @@ class Specializer(Generic[P, R]):
             "lower": self.lower,
             "verify": self.verify,
             "explain": self.explain,
+            "report": report_call(self.trace, self.fun, self.options),
             "retraces": self._recorder.rows,
             "eval_shape": jax_compat.method(self.plain, "eval_shape"),
             "clear_cache": functools.partial(self.clear_cache, user),

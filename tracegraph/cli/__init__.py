@@ -17,7 +17,7 @@ from tracegraph.cli.errors import four_parts, suggest
 
 __all__ = ["main"]
 
-COMMANDS: Final = ("dump", "opt", "run", "verify", "reduce", "demo")
+COMMANDS: Final = ("dump", "opt", "run", "verify", "reduce", "report", "demo")
 
 
 class _Commands(click.Group):

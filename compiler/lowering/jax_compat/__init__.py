@@ -69,7 +69,7 @@ from compiler.lowering.jax_compat.running import (
     jaxpr_function,
 )
 from compiler.lowering.jax_compat.sources import name_stack_text, user_frames, with_name_stack
-from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
+from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice, traced_so_far
 from compiler.lowering.jax_compat.whole import learn_classes
 
 __all__ = [
@@ -128,6 +128,7 @@ __all__ = [
     "traced_arguments",
     "traced_consts",
     "traced_out_tree",
+    "traced_so_far",
     "uncached",
     "unify_params",
     "unspecified",

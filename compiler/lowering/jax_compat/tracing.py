@@ -16,6 +16,7 @@ from compiler.lowering.jax_compat.jaxprs import (
     Jaxpr,
     effect_operand,
     is_literal,
+    no_debug_info,
     rebind_effect,
     split_jaxpr,
 )
@@ -82,3 +83,13 @@ def _effects_in(equation: Equation, operands: Sequence[Any]) -> Any:
 def is_tracing_for_jit() -> bool:
     """Whether the code that runs now is being staged into a jaxpr."""
     return isinstance(core.trace_ctx.trace, partial_eval.DynamicJaxprTrace)
+
+
+def traced_so_far() -> Jaxpr | None:
+    """What the running jit trace holds up to now as a closed jaxpr without results, if one runs."""
+    trace = core.trace_ctx.trace
+    if not isinstance(trace, partial_eval.DynamicJaxprTrace):
+        return None
+    frame, here = trace.frame, source_info_util.current()
+    jaxpr, constants = frame.to_jaxpr(trace, [], frame.debug_info, here)
+    return core.ClosedJaxpr(jaxpr.replace(debug_info=no_debug_info()), constants)
