@@ -158,9 +158,9 @@ def _fields(text: str) -> dict[str, int]:
 
 
 def _nbytes(type: str) -> int:
+    shapes: list[tuple[str, str]] = _SHAPE.findall(type)
     return sum(
-        _itemsize(name) * prod(map(int, filter(None, dims.split(","))))
-        for name, dims in _SHAPE.findall(type)
+        _itemsize(name) * prod(int(d) for d in dims.split(",") if d) for name, dims in shapes
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -44,9 +45,7 @@ def report_graph(graph: Graph, pipeline: Pipeline) -> Report:
     return Report(content_of(graph_subject(graph, pipeline)))
 
 
-def _file(fun: object) -> str:
+def _file(fun: Callable[..., Any]) -> str:
     """The file that a function stands in; empty if it is not known."""
-    while hasattr(fun, "__wrapped__"):
-        fun = fun.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
-    code = getattr(fun, "__code__", None)
+    code = getattr(inspect.unwrap(fun), "__code__", None)
     return str(code.co_filename) if code is not None else ""

@@ -21,8 +21,10 @@ def constant_rows(numbers: Mapping[Node, int]) -> list[dict[str, Any]]:
         if node.op is None or node.op.name != CONSTANT:
             continue
         value, type = node.op.attributes["value"], node.op.result.type
-        known = isinstance(value, Dense) and isinstance(type, ArrayType)
-        text = constant_text(value, type) if known else str(value)
+        if isinstance(value, Dense) and isinstance(type, ArrayType):
+            text = constant_text(value, type)
+        else:
+            text = str(value)
         rows.append({"op": number, "bytes": nbytes(node.op.result), "value": cut(text)})
     return sorted(rows, key=lambda row: -row["bytes"])
 

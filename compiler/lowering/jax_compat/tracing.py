@@ -14,6 +14,8 @@ from jax._src.interpreters import partial_eval
 from compiler.lowering.jax_compat.jaxprs import (
     Equation,
     Jaxpr,
+    JaxprParts,
+    build_jaxpr,
     effect_operand,
     is_literal,
     no_debug_info,
@@ -90,6 +92,8 @@ def traced_so_far() -> Jaxpr | None:
     trace = core.trace_ctx.trace
     if not isinstance(trace, partial_eval.DynamicJaxprTrace):
         return None
-    frame, here = trace.frame, source_info_util.current()
-    jaxpr, constants = frame.to_jaxpr(trace, [], frame.debug_info, here)
-    return core.ClosedJaxpr(jaxpr.replace(debug_info=no_debug_info()), constants)
+    frame = trace.frame
+    info = (frame.debug_info or no_debug_info())._replace(result_paths=())
+    jaxpr, constants = frame.to_jaxpr(trace, [], info, source_info_util.current())
+    parts = JaxprParts(constants, jaxpr.constvars, jaxpr.invars, [], jaxpr.eqns, info, closed=True)
+    return build_jaxpr(parts)

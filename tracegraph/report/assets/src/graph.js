@@ -147,8 +147,7 @@ export class GraphView {
         id: place.key,
         parent: place.parent?.key || undefined,
         label: this.label(place),
-        width: place.box.width,
-        height: place.box.height,
+        ...(place.open && place.isGroup ? place.inside : place.box),
       },
       position,
       classes: [kind, place.kind, mark ?? "", marked, edge].join(" "),
@@ -214,7 +213,7 @@ export class GraphView {
 }
 
 function drawnEdge({ key, source, target, count }) {
-  const width = Math.min(1 + Math.log2(count), 5);
+  const width = Math.min(1 + Math.log2(count) / 2, 3);
   const data = { id: key, source: source.key, target: target.key, width };
   return { group: "edges", data, classes: source.label === "input" || source.label === "inputs" ? "of-input" : "" };
 }

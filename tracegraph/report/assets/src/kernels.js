@@ -8,13 +8,24 @@ export function kernelsPanel(model) {
   const { groups, kernels, kernels_problem: problem } = model.content;
   const linked = kernels.map((kernel) => ({ ...kernel, found: opsOf(model, kernel) }));
   const left = groups.slice(0, MOST).map((group) => groupCard(model, group, linked));
-  const right = linked.slice(0, MOST).map((kernel) => kernelCard(model, kernel));
+  const named = linked.filter((kernel) => kernel.found.size);
+  const right = named.slice(0, MOST).map((kernel) => kernelCard(model, kernel));
+  right.push(...others(linked.filter((kernel) => !kernel.found.size)));
   const why = problem ? `No kernels are known: ${problem}` : "The module has no kernels.";
   return [
     el("div", { class: "columns" },
       column(`Predicted groups (${groups.length})`, left, "No group of ops is predicted to be fused."),
       column(`XLA's kernels (${kernels.length})`, right, why)),
   ];
+}
+
+/** Kernels that name no op of the graph, such as copies for another layout, in one closed list. */
+function others(kernels) {
+  if (!kernels.length) return [];
+  const sum = kernels.reduce((total, kernel) => total + kernel.bytes, 0);
+  const rows = kernels.slice(0, MOST).map((kernel) => el("div", {}, `${kernel.name}  ${bytes(kernel.bytes)}`));
+  const title = `${kernels.length} that name no op of the graph: copies and the like, ${bytes(sum)}`;
+  return [el("details", { class: "names-all" }, el("summary", {}, title), ...rows)];
 }
 
 function column(title, cards, otherwise) {

@@ -4,8 +4,8 @@
 import * as dagre from "@dagrejs/dagre";
 
 const CHARACTER = 6.7;
-const PADDING = 14;
-const HEADING = 22;
+const PADDING = 12;
+const HEADING = 14;
 const GAP = 26;
 
 /** Centres of all visible places, by key. */
@@ -46,7 +46,9 @@ function arrange(place, levels, boxes, isShown) {
     if (!inner.open || !inner.isGroup) continue;
     const { width, height } = arrange(inner, levels, boxes, isShown);
     const label = sizeOf([inner.label]).width;
-    inner.box = { width: Math.max(width + 2 * PADDING, label), height: height + HEADING + PADDING };
+    const across = Math.max(width, label - 2 * PADDING);
+    inner.inside = { width: across, height: height + HEADING };
+    inner.box = { width: across + 2 * PADDING, height: height + HEADING + 2 * PADDING };
   }
   const parts = components(children, levels.get(place) ?? []);
   return shelve(parts.map(oneComponent), boxes);
@@ -105,7 +107,14 @@ function settle(place, corner, boxes, centres, isShown) {
     const centre = { x: corner.x + x, y: corner.y + y };
     centres.set(inner.key, centre);
     if (!inner.open || !inner.isGroup) continue;
-    const left = centre.x - inner.box.width / 2 + PADDING;
-    settle(inner, { x: left, y: centre.y - inner.box.height / 2 + HEADING }, boxes, centres, isShown);
+    const slack = inner.inside.width - widthOf(inner, boxes, isShown);
+    const left = centre.x - inner.inside.width / 2 + slack / 2;
+    const top = centre.y - inner.box.height / 2 + PADDING + HEADING;
+    settle(inner, { x: left, y: top }, boxes, centres, isShown);
   }
+}
+
+function widthOf(place, boxes, isShown) {
+  const rights = place.children.filter(isShown).map((inner) => boxes.get(inner).x + inner.box.width / 2);
+  return Math.max(0, ...rights);
 }

@@ -21,6 +21,8 @@ function node() {
     "background-color": colour("op"),
     "border-width": 1,
     "border-color": colour("line"),
+    "z-index-compare": "manual",
+    "z-index": 5,
   };
 }
 
@@ -31,12 +33,15 @@ function opened() {
     "border-color": colour("line"),
     "text-valign": "top",
     "text-halign": "center",
-    "text-margin-y": 16,
+    "text-margin-y": 19,
     "font-weight": "bold",
-    padding: 0,
+    padding: 12,
     "compound-sizing-wrt-labels": "exclude",
     "min-width": "data(width)",
-    "padding-top": 14,
+    "min-height": "data(height)",
+    "min-height-bias-top": "100%",
+    "min-height-bias-bottom": "0%",
+    "z-index": 1,
   };
 }
 
@@ -50,10 +55,12 @@ export function drawingStyle() {
     "target-arrow-color": colour("edge"),
     "target-arrow-shape": "triangle",
     "arrow-scale": 0.7,
+    "z-index-compare": "manual",
+    "z-index": 2,
     "curve-style": "bezier",
   };
   const chosen = { "border-color": colour("accent"), "border-width": 4 };
-  const near = { "line-color": colour("accent"), "target-arrow-color": colour("accent"), "z-index": 9, opacity: 1 };
+  const near = { "line-color": colour("accent"), "target-arrow-color": colour("accent"), "z-index": 4, opacity: 1 };
   return [
     { selector: "node", style: node() },
     { selector: ".edge", style: { shape: "ellipse", "background-color": colour("input") } },
