@@ -22,6 +22,17 @@ def _progress(near: NearMiss | None) -> int:
     return 0 if near is None else near.progress
 
 
+def nearest_misses(runs: Sequence[PassRun]) -> dict[str, NearMiss]:
+    """For each rule that fired in none of the runs but came near: where it came furthest."""
+    fired = {firing.rule for run in runs for firing in run.log.firings}
+    nearest: dict[str, NearMiss] = {}
+    for run in runs:
+        for name, near in run.log.near_misses.items():
+            if name not in fired and near.progress > _progress(nearest.get(name)):
+                nearest[name] = near
+    return nearest
+
+
 class Trace:
     """A function traced for one signature and optimised; nothing is compiled yet.
 
@@ -77,13 +88,7 @@ class Trace:
     @property
     def near_misses(self) -> Mapping[str, NearMiss]:
         """For each rule that did not fire but came near: the nearest place, and the reason."""
-        fired = {firing.rule for firing in self.rewrites}
-        nearest: dict[str, NearMiss] = {}
-        for run in self.program.runs:
-            for name, near in run.log.near_misses.items():
-                if name not in fired and near.progress > _progress(nearest.get(name)):
-                    nearest[name] = near
-        return nearest
+        return nearest_misses(self.program.runs)
 
     @property
     def times(self) -> Times:

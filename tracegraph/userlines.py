@@ -42,6 +42,11 @@ def is_library_file(filename: str) -> bool:
     return any(folder in Path(filename).parts for folder in _INSTALLED)
 
 
+def is_own_file(filename: str) -> bool:
+    """Whether a file is JAX's or ours, and no line of it the user's."""
+    return filename.startswith(_OWN)
+
+
 def is_library(code: CodeType) -> bool:
     """Whether code was written in a library."""
     return is_library_file(code.co_filename)
@@ -94,7 +99,7 @@ def line_of(error: BaseException) -> str:
 def user_level() -> int:
     """How many frames above the caller the first one outside JAX and tracegraph is."""
     level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
+    while frame.f_back is not None and is_own_file(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
     return level
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,17 +40,37 @@ def peak_memory(graph: Graph) -> PeakMemory:
     outputs become the results. A loop needs both, for its region makes the next round's values
     while this round's are held. Region parameters are the operands themselves and count once.
     """
+    peaks = _inner_peaks(graph)
+    return _peak(graph.body, _graph_spans(graph), peaks)
+
+
+def memory_timeline(graph: Graph) -> list[tuple[Operation, int]]:
+    """The bytes that are held while each op of the body runs, in order, as ``peak_memory`` counts.
+
+    An op with regions stands for the moment inside it that needs the most.
+    """
+    peaks = _inner_peaks(graph)
+    return [(op, need) for op, need, _ in _needs(graph.body, _graph_spans(graph), peaks)]
+
+
+def _inner_peaks(graph: Graph) -> dict[Region, PeakMemory]:
+    """The peaks of all nested regions, their parameters not counted."""
     peaks: dict[Region, PeakMemory] = {}
     # Inner regions first, so that nesting costs no stack.
     for region in reversed(list(walk_regions(graph))[1:]):
         peaks[region] = _peak(region, _made_inside(region), peaks)
+    return peaks
+
+
+def _graph_spans(graph: Graph) -> dict[Value, _Span]:
+    """The spans of all values of the body: what is not donated is held to the end."""
     held = [not info.donated for info in graph.parameter_info]
     spans = _spans(graph.body)
     end = len(graph.body) - 1
     for value, keep in zip(graph.parameters, held, strict=True):
         last = end if keep else spans.get(value, _Span(-1, -1)).last
         spans[value] = _Span(-1, last)
-    return _peak(graph.body, spans, peaks)
+    return spans
 
 
 def _spans(region: Region) -> dict[Value, _Span]:
@@ -70,19 +90,30 @@ def _peak(
 
     The peaks are those of the regions inside it, without their parameters.
     """
+    best, where, inside = _held_before(spans), -1, PeakMemory(0, None, ())
+    for index, (_, need, inner) in enumerate(_needs(region, spans, peaks)):
+        if need > best or where < 0:
+            best, where, inside = max(need, best), index, inner
+    return _moment(region, spans, where, best, inside)
+
+
+def _held_before(spans: Mapping[Value, _Span]) -> int:
+    """The bytes that are there before the first operation runs."""
+    return sum(nbytes(value) for value, span in spans.items() if span.first < 0)
+
+
+def _needs(
+    region: Region, spans: Mapping[Value, _Span], peaks: Mapping[Region, PeakMemory]
+) -> Iterator[tuple[Operation, int, PeakMemory]]:
+    """Each operation with the bytes that are held while it runs, and the peak of its regions."""
     dying: dict[int, int] = {}
     for value, span in spans.items():
         dying[span.last] = dying.get(span.last, 0) + nbytes(value)
-    held = sum(nbytes(value) for value, span in spans.items() if span.first < 0)
-    best, where, inside = held, -1, PeakMemory(0, None, ())
-    held -= dying.get(-1, 0)
+    held = _held_before(spans) - dying.get(-1, 0)
     for index, op in enumerate(region):
         made, inner = sum(map(nbytes, op.results)), _inner_peak(op, peaks)
-        need = held + _combined(op, made, inner)
-        if need > best or where < 0:
-            best, where, inside = max(need, best), index, inner
+        yield op, held + _combined(op, made, inner), inner
         held += made - dying.get(index, 0)
-    return _moment(region, spans, where, best, inside)
 
 
 def _combined(op: Operation, made: int, inner: PeakMemory) -> int:

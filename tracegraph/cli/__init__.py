@@ -18,7 +18,7 @@ from tracegraph.cli.errors import four_parts, suggest
 __all__ = ["main"]
 
 COMMANDS: Final = (
-    *("dump", "explain", "cost", "kernels", "diff"),
+    *("dump", "report", "explain", "cost", "kernels", "diff"),
     *("opt", "run", "verify", "reduce", "demo"),
 )
 

@@ -98,7 +98,7 @@ from compiler.lowering.jax_compat.symbolic import (
     size_at,
     symbol_names,
 )
-from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice
+from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice, traced_so_far
 from compiler.lowering.jax_compat.whole import learn_classes
 
 __all__ = [
@@ -175,6 +175,7 @@ __all__ = [
     "traced_arguments",
     "traced_consts",
     "traced_out_tree",
+    "traced_so_far",
     "tracer_source",
     "tracer_type",
     "tracers_in",

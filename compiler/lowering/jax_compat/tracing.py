@@ -14,8 +14,11 @@ from jax._src.interpreters import partial_eval
 from compiler.lowering.jax_compat.jaxprs import (
     Equation,
     Jaxpr,
+    JaxprParts,
+    build_jaxpr,
     effect_operand,
     is_literal,
+    no_debug_info,
     rebind_effect,
     split_jaxpr,
 )
@@ -82,3 +85,15 @@ def _effects_in(equation: Equation, operands: Sequence[Any]) -> Any:
 def is_tracing_for_jit() -> bool:
     """Whether the code that runs now is being staged into a jaxpr."""
     return isinstance(core.trace_ctx.trace, partial_eval.DynamicJaxprTrace)
+
+
+def traced_so_far() -> Jaxpr | None:
+    """What the running jit trace holds up to now as a closed jaxpr without results, if one runs."""
+    trace = core.trace_ctx.trace
+    if not isinstance(trace, partial_eval.DynamicJaxprTrace):
+        return None
+    frame = trace.frame
+    info = (frame.debug_info or no_debug_info())._replace(result_paths=())
+    jaxpr, constants = frame.to_jaxpr(trace, [], info, source_info_util.current())
+    parts = JaxprParts(constants, jaxpr.constvars, jaxpr.invars, [], jaxpr.eqns, info, closed=True)
+    return build_jaxpr(parts)

@@ -29,7 +29,7 @@ def test_help_lists_every_command(cli, words):
     ]
 
 
-@pytest.mark.parametrize("command", ["dump", "opt", "run", "verify", "reduce", "demo"])
+@pytest.mark.parametrize("command", ["dump", "opt", "run", "verify", "reduce", "report", "demo"])
 def test_every_command_has_help(cli, command):
     result = cli(command, "--help")
     assert result.exit_code == 0
@@ -42,7 +42,7 @@ def test_unknown_command(cli):
     assert result.stderr == (
         "there is no command dmp\n"
         "  where: the command line\n"
-        "  expected: dump, opt, run, verify, reduce, demo\n"
+        "  expected: dump, opt, run, verify, reduce, report, demo\n"
         "  found: dmp\n"
         "  what to do: did you mean dump?\n"
     )

@@ -1,0 +1,143 @@
+"""Puts the content of a report together: plain dictionaries and lists, ready to be JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from compiler.analysis.cost import graph_cost
+from compiler.ir.graph import Graph
+from compiler.ir.walk import count_ops
+from compiler.passes.fuse import fusion_groups
+from tracegraph.program import Stage
+from tracegraph.report.folding import folded
+from tracegraph.report.kernels import xla_kernels
+from tracegraph.report.memory import memory_rows
+from tracegraph.report.nodes import Node
+from tracegraph.report.rewrites import rewrite_rows
+from tracegraph.report.rows import Rows, line_rows, stage_rows
+from tracegraph.report.sources import Sources
+from tracegraph.report.stages import Change, StageRows, Table, stage_table
+from tracegraph.report.subject import Subject
+from tracegraph.report.values import constant_rows, input_rows
+
+FORMAT: Final = 1
+
+MAX_OPS: Final = 40_000
+"""Larger graphs are shown by group, without their ops."""
+
+MAX_STAGED: Final = 250_000
+"""Ops times stages; of larger ones only the first and the last stage are shown."""
+
+Content = dict[str, Any]
+Kernels = list[dict[str, Any]]
+
+
+def content_of(
+    subject: Subject,
+    kernels: Callable[[], Kernels] | None = None,
+    error: Callable[[Sources], Content] | None = None,
+) -> Content:
+    """All that a report says of a graph.
+
+    Args:
+        subject: the graph, its passes, and how to compile it.
+        kernels: gives XLA's kernels; None to compile the graph and read them from its text.
+        error: describes what the function raised, if it did.
+    """
+    graph, sources = subject.optimized, Sources(subject.file)
+    ops = count_ops(graph)
+    is_folded = ops > MAX_OPS
+    notes: list[str] = []
+    table = stage_table(_shown_stages(subject, is_folded, notes))
+    full = table
+    if is_folded:
+        notes.append(
+            f"{ops:,} operations are too many to show one by one (the most are {MAX_OPS:,}): this "
+            "report shows groups, and costs by line. Report a part of the function for the ops."
+        )
+        table = _folded_table(table)
+    rows = Rows(table, sources)
+    made, problem = _kernels(kernels or (lambda: xla_kernels(subject.compiled())))
+    return {
+        "format": FORMAT,
+        "function": subject.name,
+        "notes": notes,
+        "error": error(sources) if error else None,
+        "folded": is_folded,
+        "summary": _summary(subject),
+        "ops": rows.ops(),
+        "paths": rows.paths,
+        "stages": [stage_rows(stage) for stage in table.stages],
+        "lines": line_rows(full.last.nodes, sources),
+        "constants": [] if is_folded else constant_rows(full.last.numbers),
+        "inputs": input_rows(graph),
+        "memory": memory_rows(graph, {} if is_folded else full.last.numbers),
+        "groups": [] if is_folded else _groups(graph, full),
+        "kernels": [_linked(kernel, sources) for kernel in made],
+        "kernels_problem": problem,
+        "rewrites": rewrite_rows(subject.runs, sources),
+        "files": sources.rows(),
+    }
+
+
+def _shown_stages(subject: Subject, is_folded: bool, notes: list[str]) -> list[Stage]:
+    stages = list(subject.stages)
+    if is_folded:
+        return stages[-1:]
+    sizes = [count_ops(stage.graph) for stage in stages]
+    if sum(sizes) <= MAX_STAGED or len(stages) < 3:
+        return stages
+    notes.append(f"{len(stages) - 2} stages between the first and the last are left out for size.")
+    return [stages[0], stages[-1]]
+
+
+def _folded_table(table: Table) -> Table:
+    """The last stage of a table by group."""
+    nodes = folded(table.last.nodes)
+    numbers = {node: place for place, node in enumerate(nodes)}
+    return Table(nodes, [StageRows(table.last.name, nodes, numbers, Change([], [], []))])
+
+
+def _summary(subject: Subject) -> Content:
+    before, after = subject.stages[0].graph, subject.optimized
+    costs = [graph_cost(before), graph_cost(after)]
+    return {
+        "ops": [count_ops(before), count_ops(after)],
+        "flops": [cost.flops for cost in costs],
+        "transcendentals": [cost.transcendentals for cost in costs],
+        "bytes": [cost.bytes for cost in costs],
+        "exact": costs[1].exact,
+    }
+
+
+def _groups(graph: Graph, table: Table) -> list[Content]:
+    """The fusion groups that the ``fuse`` pass predicts."""
+    numbers = _numbers(table.last.numbers)
+    return [
+        {
+            "index": group.index,
+            "ops": [numbers[op] for op in group.ops],
+            "flops": group.flops,
+            "saved": group.bytes_saved,
+        }
+        for group in fusion_groups(graph)
+    ]
+
+
+def _numbers(rows: Mapping[Node, int]) -> dict[object, int]:
+    return {node.op: number for node, number in rows.items() if node.op is not None}
+
+
+def _kernels(make: Callable[[], Kernels]) -> tuple[Kernels, str]:
+    """The kernels, or why there are none: a report never fails for what XLA does not do."""
+    try:
+        return make(), ""
+    except Exception as error:  # whatever a backend raises
+        return [], f"{type(error).__name__}: {error}".strip()[:2000]
+
+
+def _linked(kernel: Content, sources: Sources) -> Content:
+    """The kernel, its lines by number of their file; lines of files that are not shown are left."""
+    known = [(sources.number(file), line) for file, line in kernel["lines"]]
+    return {**kernel, "lines": [(file, line) for file, line in known if file is not None]}
