@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from compiler.analysis.cost import Cost, total
+from compiler.analysis.cost import Cost, graph_cost
 from compiler.analysis.liveness import peak_memory
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
@@ -127,7 +127,7 @@ def cost_report(
     rows = op_rows(graph, spec)
     return CostReport(
         graph.name,
-        total(row.cost for row in rows),
+        graph_cost(graph),
         peak_memory(graph).nbytes,
         rows,
         line_rows(rows),
