@@ -32,11 +32,11 @@ def two_products(x, w):
 def test_products_are_traced_back_to_their_lines():
     report = tg.function(two_products).kernels(ones(32, 64), ones(64, 64))
     dots = [one for one in report.kernels if any(op.name == "dot_general" for op in one.ops)]
-    assert [one.flops for one in dots] == [2 * 32 * 64 * 64] * 2
+    products = 2 * 2 * 32 * 64 * 64  # XLA may make one kernel of both
+    assert products <= sum(one.flops for one in dots) < 1.1 * products
     found = set().union(*map(lines, dots))
     assert found >= {line_of(two_products, 1), line_of(two_products, 2)}
-    (tanh,) = [one for one in report.kernels if any(op.name == "tanh" for op in one.ops)]
-    assert tanh.transcendentals >= 32 * 64
+    assert sum(one.transcendentals for one in report.kernels) >= 32 * 64
 
 
 def test_a_loop_says_how_often_its_kernels_run():
