@@ -88,7 +88,8 @@ def _is_print(source: str) -> bool:
         call = ast.parse(source.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-    if not plain or call.func.id != "print":
-        return False
-    return all(keyword.arg in ("end", "sep", "flush") for keyword in call.keywords)
+    match call:
+        case ast.Call(func=ast.Name(id="print"), keywords=keywords):
+            return all(keyword.arg in ("end", "sep", "flush") for keyword in keywords)
+        case _:
+            return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -154,9 +154,7 @@ def of(
 
 def xla_cost(compiled: Any) -> XlaCost:
     """What XLA says of a compiled function, as ``jax.stages.Compiled`` hands it on."""
-    costs: Any = _asked(compiled, "cost_analysis") or {}
-    if isinstance(costs, Sequence):
-        costs = costs[0] if costs else {}
+    costs = _costs(_asked(compiled, "cost_analysis"))
     memory: Any = _asked(compiled, "memory_analysis")
     return XlaCost(
         costs.get("flops"),
@@ -166,6 +164,11 @@ def xla_cost(compiled: Any) -> XlaCost:
         getattr(memory, "output_size_in_bytes", None),
         getattr(memory, "temp_size_in_bytes", None),
     )
+
+
+def _costs(said: Any) -> Mapping[str, float]:
+    """The figures of the one program, whichever way the version hands them out."""
+    return (said[0] if said else {}) if isinstance(said, list) else said or {}
 
 
 def _asked(compiled: Any, question: str) -> object:
