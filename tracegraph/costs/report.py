@@ -168,7 +168,8 @@ def xla_cost(compiled: Any) -> XlaCost:
 
 def _costs(said: Any) -> Mapping[str, float]:
     """The figures of the one program, whichever way the version hands them out."""
-    return (said[0] if said else {}) if isinstance(said, list) else said or {}
+    one: Any = said[0] if said and isinstance(said, Sequence) else said
+    return one or {}
 
 
 def _asked(compiled: Any, question: str) -> object:

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
+from compiler.ir.colours import coloured
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
-from compiler.ir.terminal import coloured
 
 GRAPH = parse_graph(
     "tracegraph.ir 1\n"
