@@ -25,7 +25,7 @@ class _Highlighter(RegexHighlighter):
     """The signs of a graph's text."""
 
     base_style = "ir."
-    highlights: Final = [
+    highlights = [
         r"(?P<note>\{[^{}\n]*=[^{}\n]*\})",
         r"(?P<value>%[\w.$-]+)",
         r"(?P<type>~?\b(?:[a-z]+\d+\w*|bool|dtype<[^>]*>)\[[^\]\n]*\])",

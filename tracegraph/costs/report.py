@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -168,8 +168,8 @@ def xla_cost(compiled: Any) -> XlaCost:
 
 def _costs(said: Any) -> Mapping[str, float]:
     """The figures of the one program, whichever way the version hands them out."""
-    one: Any = said[0] if said and isinstance(said, Sequence) else said
-    return one or {}
+    each = cast("Sequence[Mapping[str, float]]", said if isinstance(said, list) else [said])
+    return (each[0] if each else None) or {}
 
 
 def _asked(compiled: Any, question: str) -> object:

@@ -191,7 +191,7 @@ def _constant(op: Operation) -> str:
 
 def _gives_list(op: Operation) -> bool:
     """Whether what is called gives a list even for one result."""
-    several = ("optimization_barrier", "sort", "split")
+    several = ("device_put", "optimization_barrier", "sort", "split")
     multiple = bool(getattr(op.primitive, "multiple_results", False))
     return bool(op.regions) or multiple or op.name in several
 
