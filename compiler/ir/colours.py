@@ -20,19 +20,21 @@ _THEME: Final = Theme(
     }
 )
 
+_SIGNS: Final = [
+    r"(?P<note>\{[^{}\n]*=[^{}\n]*\})",
+    r"(?P<value>%[\w.$-]+)",
+    r"(?P<type>~?\b(?:[a-z]+\d+\w*|bool|dtype<[^>]*>)\[[^\]\n]*\])",
+    r"(?m)^\s*(?:%[^=\n]*= )?(?P<op>[a-z]\w*)(?= |$)",
+    r"(?m)^\s*(?P<word>graph|region|return|yield|resources)\b",
+    r'(?P<text>"(?:[^"\\\n]|\\.)*")',
+]
+
 
 class _Highlighter(RegexHighlighter):
     """The signs of a graph's text."""
 
     base_style = "ir."
-    highlights = [
-        r"(?P<note>\{[^{}\n]*=[^{}\n]*\})",
-        r"(?P<value>%[\w.$-]+)",
-        r"(?P<type>~?\b(?:[a-z]+\d+\w*|bool|dtype<[^>]*>)\[[^\]\n]*\])",
-        r"(?m)^\s*(?:%[^=\n]*= )?(?P<op>[a-z]\w*)(?= |$)",
-        r"(?m)^\s*(?P<word>graph|region|return|yield|resources)\b",
-        r'(?P<text>"(?:[^"\\\n]|\\.)*")',
-    ]
+    highlights = _SIGNS
 
 
 def coloured(text: str) -> str:
