@@ -6,6 +6,11 @@ import pytest
 
 import tracegraph
 
+ALL = [
+    *("dump", "explain", "cost", "kernels", "diff"),
+    *("opt", "run", "verify", "reduce", "demo"),
+]
+
 
 def test_version(cli):
     result = cli("--version")
@@ -20,16 +25,11 @@ def test_help_lists_every_command(cli, words):
     result = cli(*words)
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.split("Commands:\n")[1].splitlines()] == [
-        "dump",
-        "opt",
-        "run",
-        "verify",
-        "reduce",
-        "demo",
+        *ALL
     ]
 
 
-@pytest.mark.parametrize("command", ["dump", "opt", "run", "verify", "reduce", "report", "demo"])
+@pytest.mark.parametrize("command", ALL)
 def test_every_command_has_help(cli, command):
     result = cli(command, "--help")
     assert result.exit_code == 0
@@ -42,7 +42,7 @@ def test_unknown_command(cli):
     assert result.stderr == (
         "there is no command dmp\n"
         "  where: the command line\n"
-        "  expected: dump, opt, run, verify, reduce, report, demo\n"
+        "  expected: dump, explain, cost, kernels, diff, opt, run, verify, reduce, demo\n"
         "  found: dmp\n"
         "  what to do: did you mean dump?\n"
     )
@@ -52,9 +52,9 @@ def test_missing_argument(cli):
     result = cli("dump")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "Missing argument 'MODULE:FUNCTION'\n"
+        "Missing argument 'MODULE:FUNCTION|FILE.tg'\n"
         "  where: the command line of `tracegraph dump`\n"
-        "  expected: tracegraph dump [OPTIONS] MODULE:FUNCTION\n"
+        "  expected: tracegraph dump [OPTIONS] MODULE:FUNCTION|FILE.tg\n"
         "  what to do: see `tracegraph dump --help`\n"
     )
 
