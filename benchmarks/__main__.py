@@ -16,6 +16,7 @@ import rich
 from rich.table import Table
 
 from benchmarks import (
+    checks,
     demo_step,
     dispatch,
     first_call,
@@ -23,6 +24,8 @@ from benchmarks import (
     pipeline_cost,
     pipeline_scale,
     rewrites,
+    state,
+    warm_start,
 )
 from benchmarks.timing import Comparison
 
@@ -34,6 +37,9 @@ SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "kernels": kernels.run,
     "pipeline-cost": pipeline_cost.run,
     "pipeline-scale": pipeline_scale.run,
+    "checks": checks.run,
+    "state": state.run,
+    "warm-start": warm_start.run,
 }
 RESULTS: Final = Path(__file__).parent / "results"
 

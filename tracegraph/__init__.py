@@ -25,21 +25,31 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
+from tracegraph import autograph, debug
+from tracegraph.debug.check_error import CheckError
 from tracegraph.explanation import Explanation
 from tracegraph.function import Function, function
 from tracegraph.program import OptimizationWarning, Stage
 from tracegraph.retraces.budgets import BudgetError, expect
 from tracegraph.retraces.history import Retrace, RetraceWarning
+from tracegraph.signatures.spec import Spec
+from tracegraph.signatures.table import CompiledSignature, Signatures
 from tracegraph.state.captured import FrozenStateWarning
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
+from tracegraph.warm.cache import Cache, CacheInfo, CacheWarning
 
 __version__ = _metadata.version("tracegraph")
 
 __all__ = [
     "Autotune",
     "BudgetError",
+    "Cache",
+    "CacheInfo",
+    "CacheWarning",
+    "CheckError",
+    "CompiledSignature",
     "Explanation",
     "FrozenStateWarning",
     "Function",
@@ -47,11 +57,15 @@ __all__ = [
     "OptimizationWarning",
     "Retrace",
     "RetraceWarning",
+    "Signatures",
+    "Spec",
     "Stage",
     "Trace",
     "TracegraphError",
     "Verification",
     "__version__",
+    "autograph",
+    "debug",
     "expect",
     "function",
     "parse_graph",

@@ -6,7 +6,9 @@ is found by running the pipeline at that level, on the captured graph.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from compiler.analysis.cost import graph_cost
@@ -17,18 +19,23 @@ from compiler.lowering.kernels import KERNELS
 from compiler.passes.configure import configured
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.manager import PassManager, Result
-from compiler.passes.pipeline import Pipeline
+from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.passes.rewrite import Rewrite
 from compiler.rewrite.driver import score
 from compiler.rewrite.log import Firing, NearMiss
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
 from compiler.rules import all_rules
 from compiler.rules.registered import registered
+from tracegraph.advice import advice, compiling, description
+from tracegraph.costs.report import cost_report
 from tracegraph.explanation import Explanation, Fired, NextLevel
-from tracegraph.program import Program
+from tracegraph.program import Program, Times
 
 MISSES: Final = 3
 """So many near misses are named: those that came furthest."""
+
+
+HEAVIEST: Final = 5
 
 
 class _Place(NamedTuple):
@@ -38,7 +45,7 @@ class _Place(NamedTuple):
     location: Location
 
 
-def explain_program(program: Program, pipeline: Pipeline, tuned: str = "") -> Explanation:
+def explain_program(program: Program | _Read, pipeline: Pipeline, tuned: str = "") -> Explanation:
     """What the passes made of a program.
 
     Args:
@@ -52,6 +59,7 @@ def explain_program(program: Program, pipeline: Pipeline, tuned: str = "") -> Ex
     before, after = graph_cost(program.captured), graph_cost(now.graph)
     firings = list(program.rewrites)
     fired = _fired(firings, _own_laws(pipeline))
+    costs = cost_report(now.graph)
     return Explanation(
         program.captured.name,
         level,
@@ -63,7 +71,39 @@ def explain_program(program: Program, pipeline: Pipeline, tuned: str = "") -> Ex
         tuple(map(str, _nearest(program, firings))),
         score(before),
         tuned,
+        description(program.captured, costs),
+        costs.lines[:HEAVIEST],
+        advice(program.captured),
+        compiling(program.times, program.unmarked.runs, count_ops(program.captured)),
     )
+
+
+def explain_graph(graph: Graph, numerics: str | None = None) -> Explanation:
+    """What the default pipeline makes of a graph that was not captured here.
+
+    Raises:
+        TracegraphError: there is no such level.
+    """
+    pipeline = parse_pipeline(DEFAULT_PIPELINE)
+    if numerics is not None:
+        pipeline = configured(pipeline, numerics=numerics)
+    start = time.perf_counter()
+    result = _run(graph, pipeline)
+    times = Times(0.0, (time.perf_counter() - start) * 1e3, 0.0)
+    return explain_program(_Read(graph, result, times), pipeline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A graph that was read from a file and optimised, as a program that can be explained."""
+
+    captured: Graph
+    unmarked: Result
+    times: Times
+
+    @property
+    def rewrites(self) -> Sequence[Firing]:
+        return [firing for run in self.unmarked.runs for firing in run.log.firings]
 
 
 def _run(graph: Graph, pipeline: Pipeline) -> Result:
@@ -113,7 +153,7 @@ def _own_laws(pipeline: Pipeline) -> dict[str, str]:
     return {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
 
 
-def _nearest(program: Program, firings: Sequence[Firing]) -> list[NearMiss]:
+def _nearest(program: Program | _Read, firings: Sequence[Firing]) -> list[NearMiss]:
     known = {firing.rule for firing in firings}
     misses: dict[str, NearMiss] = {}
     for run in program.unmarked.runs:

@@ -9,6 +9,7 @@ from typing import Final
 from compiler.analysis.cost import Cost
 from compiler.ir.locations import Location
 from compiler.rewrite.numerics import Numerics, level_name
+from tracegraph.costs.rows import LineCost
 
 SHOWN: Final = 8
 """So many rows of a kind are shown; the rest are counted."""
@@ -93,6 +94,10 @@ class Explanation:
         misses: rules that came near to firing and did not, each with the line and the reason.
         whole: the score of the function as it was written, of which rows say what share they saved.
         tuned: what was chosen by measurement, in words; empty if nothing was.
+        what: what kind of function it is, in a sentence.
+        lines: its heaviest lines after the rules, the heaviest first.
+        advice: what to change, a sentence each.
+        compiling: what it took before XLA and why, in words.
     """
 
     function: str
@@ -105,6 +110,10 @@ class Explanation:
     misses: tuple[str, ...]
     whole: int
     tuned: str = ""
+    what: str = ""
+    lines: tuple[LineCost, ...] = ()
+    advice: tuple[str, ...] = ()
+    compiling: str = ""
 
     def __str__(self) -> str:
         lines = [
@@ -113,13 +122,22 @@ class Explanation:
             f"FLOPs {_change(self.before.flops, self.after.flops)}, "
             f"bytes {_change(self.before.bytes, self.after.bytes)} as if nothing were fused",
         ]
+        lines[1:1] = [self.what] if self.what else []
         lines += [f"tuned: {self.tuned}"] if self.tuned else []
+        lines += _section("heaviest lines:", [_line(line) for line in self.lines])
         lines += _section("fired:", [one.line(self.whole) for one in self.fired])
         lines += _section(
             "other levels:", [f"  {level.text(self.after.flops)}" for level in self.levels]
         )
         lines += _section("nearly fired:", [f"  {miss}" for miss in self.misses])
+        lines += _section("to change:", [f"  {advice}" for advice in self.advice])
+        lines += [f"compiling: {self.compiling}"] if self.compiling else []
         return "\n".join(lines)
+
+
+def _line(line: LineCost) -> str:
+    place = f"{line.file}:{line.line}" if line.file else "unknown lines"
+    return f"  {line.share:.1%} {place} {line.source}".rstrip()
 
 
 def _section(title: str, rows: Sequence[str]) -> list[str]:

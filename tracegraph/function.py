@@ -12,25 +12,23 @@ has no compiled answer for a signature and never otherwise.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
-from compiler.passes.configure import configured
-from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
-from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
+from tracegraph.dispatch import Dispatcher
+from tracegraph.doors import Doors
 from tracegraph.explanation import Explanation
+from tracegraph.options import Options, kept, settings_of
 from tracegraph.report import Report
-from tracegraph.retraces.budgets import Budgets
 from tracegraph.retraces.history import Retraces
-from tracegraph.rules import Rule, verify_all
+from tracegraph.signatures.table import Signatures
 from tracegraph.specializer import Specializer
 from tracegraph.trace import Trace
-from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
+from tracegraph.warm.cache import CacheInfo
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +46,11 @@ class Function(Protocol[P, R_co]):
     __wrapped__: Callable[..., Any]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Runs the function: traced once per signature, optimised, compiled by jax.jit."""
+        """Runs the function: traced once per signature, optimised, compiled by jax.jit.
+
+        Raises:
+            CheckError: the function was decorated with ``check=``, and an op went bad.
+        """
         ...
 
     def graph(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
@@ -109,8 +111,16 @@ class Function(Protocol[P, R_co]):
         """
         ...
 
+    def signatures(self) -> Signatures:
+        """What is compiled and alive: a row per form of call, with its static values and bucket."""
+        ...
+
     def retraces(self) -> Retraces:
         """Every trace and compilation so far, each with its cause, call site and milliseconds."""
+        ...
+
+    def cache_info(self) -> CacheInfo:
+        """What the cache on disk did for this function, and what it declined."""
         ...
 
     def clear_cache(self) -> None:
@@ -119,48 +129,11 @@ class Function(Protocol[P, R_co]):
 
 
 @overload
-def function(
-    fun: Callable[P, R],
-    /,
-    *,
-    passes: str | Pipeline | None = None,
-    rules: Sequence[Rule] = (),
-    numerics: str | Numerics | None = None,
-    autotune: bool | Autotune = False,
-    max_traces: int | None = None,
-    max_ops: int | None = None,
-    max_compile_seconds: float | None = None,
-    max_peak_bytes: int | None = None,
-    **jit_options: Any,
-) -> Function[P, R]: ...
+def function(fun: Callable[P, R], /, **options: Unpack[Options]) -> Function[P, R]: ...
 @overload
-def function(
-    *,
-    passes: str | Pipeline | None = None,
-    rules: Sequence[Rule] = (),
-    numerics: str | Numerics | None = None,
-    autotune: bool | Autotune = False,
-    max_traces: int | None = None,
-    max_ops: int | None = None,
-    max_compile_seconds: float | None = None,
-    max_peak_bytes: int | None = None,
-    **jit_options: Any,
-) -> Callable[[Callable[P, R]], Function[P, R]]: ...
+def function(**options: Unpack[Options]) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
-def function(
-    fun: Any = None,
-    /,
-    *,
-    passes: str | Pipeline | None = None,
-    rules: Sequence[Rule] = (),
-    numerics: str | Numerics | None = None,
-    autotune: bool | Autotune = False,
-    max_traces: int | None = None,
-    max_ops: int | None = None,
-    max_compile_seconds: float | None = None,
-    max_peak_bytes: int | None = None,
-    **jit_options: Any,
-) -> Any:
+def function(fun: Any = None, /, **options: Any) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
 
     Args:
@@ -181,7 +154,24 @@ def function(
         max_ops: how many operations its optimized graph may have, bodies included.
         max_compile_seconds: how many seconds XLA may take for a signature.
         max_peak_bytes: how many bytes may be alive at once in its graph, as if nothing were fused.
-        **jit_options: every keyword of the installed ``jax.jit``, with the same meaning.
+        autograph: whether ``if``, ``while`` and ``for`` on traced values become JAX's control
+            flow; see ``tracegraph.autograph``. It needs ``pip install "tracegraph[autograph]"``.
+        input_signature: what the arguments must be: a ``Spec``, a pytree of them or None for each
+            positional one, or a dict by name, or ``"annotations"`` to read jaxtyping's. Sizes that
+            may vary are traced once for all.
+        buckets: the sizes to compile for, by name. Smaller calls are padded, and their results cut
+            back, if it is proved that the function does not mix rows.
+        static_nonarrays: whether leaves that are no arrays (strings, enums, functions, Python's
+            numbers) are part of the signature instead of its data.
+        check: what to look for in every op while the function runs: ``"nan"``, ``"inf"``,
+            ``"index"`` (out of bounds), ``"div"`` (by zero), or several. For debugging: it costs
+            time at every call, nothing is donated, and under somebody else's trace nobody looks.
+        cache: whether to keep compiled programs on disk, so that a later process reaches its
+            first result without running Python here: True, ``"verify"`` to trace all the same and
+            compare, or a ``Cache``. None for yes if TRACEGRAPH_CACHE_DIR is set. What cannot be
+            fingerprinted is not kept; ``cache_info`` says why.
+        **options: by name, any of the above, and every keyword of the installed ``jax.jit``, with
+            the same meaning.
 
     Returns:
         The function, to be called as before; see ``Function`` for what else it can do.
@@ -189,39 +179,9 @@ def function(
     Raises:
         TypeError: ``fun`` is not callable, or ``jax.jit`` does not know an option.
         TracegraphError: the pipeline's text does not parse, there is no such level, a rule does not
-            keep its word, or ``autotune`` is no setting.
+            keep its word, the function cannot be converted, or an option means nothing.
     """
     if fun is None:
-        kept = rules if isinstance(rules, Rule) else tuple(rules)  # a generator is read once
-        return functools.partial(
-            function,
-            passes=passes,
-            rules=kept,
-            numerics=numerics,
-            autotune=autotune,
-            max_traces=max_traces,
-            max_ops=max_ops,
-            max_compile_seconds=max_compile_seconds,
-            max_peak_bytes=max_peak_bytes,
-            **jit_options,
-        )
-    text = DEFAULT_PIPELINE if passes is None else passes
-    pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
-    if rules or numerics is not None:
-        pipeline = configured(pipeline, numerics=numerics, rules=verify_all(rules))
-    budgets = Budgets(max_traces, max_ops, max_compile_seconds, max_peak_bytes)
-    return Specializer(fun, pipeline, jit_options, _settings(autotune), budgets).callable()
-
-
-def _settings(autotune: object) -> Autotune | None:
-    """How to tune, from what the user wrote."""
-    if isinstance(autotune, bool):
-        return Autotune() if autotune else None
-    if isinstance(autotune, Autotune):
-        return autotune
-    raise TracegraphError(
-        "a function cannot be tuned so",
-        expected="autotune=True, or autotune=tg.Autotune(seconds=30)",
-        found=repr(autotune),
-        hint="leave autotune out to choose by the tables and the cost model",
-    )
+        return functools.partial(function, **kept(options))
+    specializer = Specializer(fun, settings_of(options))
+    return Doors(specializer, Dispatcher(specializer)).open()

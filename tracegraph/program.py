@@ -20,8 +20,8 @@ from compiler.passes.manager import PassManager, PassRun, Result
 from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.log import Firing
 from tracegraph import config
-from tracegraph.callers import user_level
 from tracegraph.collector import paused_collector
+from tracegraph.userlines import user_level
 
 
 class OptimizationWarning(UserWarning):

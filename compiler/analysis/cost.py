@@ -90,11 +90,16 @@ def graph_cost(graph: Graph) -> Cost:
 
 def region_cost(region: Region) -> Cost:
     """The cost of one run of the region."""
+    return region_costs(region)[region]
+
+
+def region_costs(root: Region) -> dict[Region, Cost]:
+    """The cost of one run of each region, of the root itself and of all inside it."""
     known: dict[Region, Cost] = {}
     # Inner regions first, so that nesting costs no stack.
-    for inner in reversed(list(walk_regions(region))):
+    for inner in reversed(list(walk_regions(root))):
         known[inner] = total(_cost_of(op, known) for op in inner)
-    return known[region]
+    return known
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -118,7 +123,7 @@ def _cost_of(op: Operation, known: Mapping[Region, Cost]) -> Cost:
         return _loop_cost(op, known)
     inner = [known[region] for region in op.regions]
     if op.name == "cond":
-        dearest = max(inner, key=_weight)
+        dearest = max(inner, key=weight)
         return dearest if all(cost == dearest for cost in inner) else dearest.estimated()
     return total(inner) if lookup(op.name) is not UNKNOWN else total(inner).estimated()
 
@@ -128,7 +133,8 @@ def nbytes(value: Value) -> int:
     return value.type.nbytes if isinstance(value.type, ArrayType) else 0
 
 
-def _weight(cost: Cost) -> tuple[int, int]:
+def weight(cost: Cost) -> tuple[int, int]:
+    """What branches are compared by: arithmetic first, then traffic."""
     return (cost.flops + cost.transcendentals, cost.bytes)
 
 

@@ -15,6 +15,7 @@ from compiler.ir.attributes import NO_ATTRIBUTES, Attributes
 from compiler.ir.effects import NO_EFFECTS, Effects
 from compiler.ir.locations import UNKNOWN, Location
 from compiler.ir.types import Type
+from compiler.ir.views import Views
 
 YIELD: Final = "yield"
 RETURN: Final = "return"
@@ -351,7 +352,7 @@ class ParameterInfo:
     handle: object = field(default=None, compare=False, repr=False)
 
 
-class Graph:
+class Graph(Views):
     """A named function: one closed region, and what is known of its parameters and results.
 
     Attributes:
@@ -388,11 +389,6 @@ class Graph:
         """Makes every later change raise; returns the graph itself."""
         self.frozen = True
         return self
-
-    def __str__(self) -> str:
-        from compiler.ir.printer import print_graph  # the printer needs this module first
-
-        return print_graph(self)
 
     def __repr__(self) -> str:
         return f"<Graph @{self.name} with {len(self.body)} operations>"

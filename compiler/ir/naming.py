@@ -58,6 +58,16 @@ def assign_names(graph: Graph) -> Names:
     return names
 
 
+def user_names(graph: Graph) -> Names:
+    """The name that the user has given, for each value that has one; several may share one."""
+    names: Names = {}
+    sources = SourceNames()
+    for region in walk_regions(graph):
+        names |= _variables(region, sources)
+        names |= {value: hint for value in _values(region) if (hint := _hint(value))}
+    return names
+
+
 def _name_region(region: Region, names: Names, sources: SourceNames) -> None:
     taken: dict[str, int] = {}
     variables = _variables(region, sources)

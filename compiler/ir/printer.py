@@ -18,6 +18,7 @@ from compiler.ir.locations import UNKNOWN, Frame, Location
 from compiler.ir.naming import assign_names
 from compiler.ir.text import FORMAT_NAME, FORMAT_VERSION, is_word, quote, word
 from compiler.ir.types import ArrayType
+from compiler.ir.views import offer
 from compiler.ir.walk import Visit, traverse
 
 _INDENT: Final = "  "
@@ -169,3 +170,6 @@ def _location_text(location: Location) -> str:
 def _frame_text(frame: Frame) -> str:
     end = f":{frame.end_line}" if frame.end_line else ""
     return f"{quote(frame.file)}:{frame.line}{end} {quote(frame.function)}"
+
+
+offer("text", print_graph)

@@ -161,7 +161,7 @@ class _Whole:
 
     def _run(self, operands: Values) -> Values:
         if self._function is None:
-            self._function = _equation_function(self._op)
+            self._function = op_function(self._op)
         try:
             return self._function(*operands)
         except NotImplementedError:  # the primitive can be compiled, but not run by itself
@@ -169,7 +169,8 @@ class _Whole:
             return self._function(*operands)
 
 
-def _equation_function(op: Operation) -> Callable[..., Values]:
+def op_function(op: Operation) -> Callable[..., Values]:
+    """The function that binds an op's primitive, under the op's own settings and source line."""
     primitive, params = primitive_and_params(op)
     operands = [jax_compat.make_var(to_aval(value.type)) for value in op.operands]
     results = [jax_compat.make_var(to_aval(value.type)) for value in op.results]

@@ -9,9 +9,10 @@ from typing import Any, Final
 from compiler.ir.locations import Frame, Location
 from compiler.lowering import jax_compat
 
-_LIBRARIES: Final = tuple(
+LIBRARIES: Final = tuple(
     {*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")}
 )
+"""The folders of installed libraries: what lies in one is not the user's own code."""
 
 
 class LocationReader:
@@ -48,7 +49,7 @@ def _frames(source_info: Any) -> tuple[Frame, ...]:
     ]
     if not found:
         return ()
-    own = next((frame for frame in found if not frame.file.startswith(_LIBRARIES)), None)
+    own = next((frame for frame in found if not frame.file.startswith(LIBRARIES)), None)
     if own is None or own is found[0]:
         return (found[0],)
     return (own, found[0])

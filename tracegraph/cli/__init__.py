@@ -17,7 +17,10 @@ from tracegraph.cli.errors import four_parts, suggest
 
 __all__ = ["main"]
 
-COMMANDS: Final = ("dump", "opt", "run", "verify", "reduce", "report", "demo")
+COMMANDS: Final = (
+    *("dump", "report", "explain", "cost", "kernels", "diff"),
+    *("opt", "run", "verify", "reduce", "demo"),
+)
 
 
 class _Commands(click.Group):

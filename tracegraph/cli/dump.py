@@ -8,19 +8,19 @@ from typing import Final
 
 import click
 
-from compiler.ir.dot import to_dot
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.passes.instruments import Snapshots
 from compiler.passes.manager import PassManager
 from compiler.passes.pipeline import parse_pipeline
-from tracegraph.cli.arguments import parse_arguments
-from tracegraph.cli.errors import suggest, user_code
-from tracegraph.cli.options import OUTPUT_FILE, call_options
+from tracegraph.cli.errors import suggest
+from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
-from tracegraph.cli.targets import load_function
+from tracegraph.cli.subject import load_subject
+from tracegraph.exports.write import TEXTS
 from tracegraph.program import Stage
+from tracegraph.text.table import graph_table
 from tracegraph.trace import Trace
 
 CAPTURED: Final = "captured"
@@ -29,7 +29,7 @@ ALL: Final = "all"
 
 
 @click.command("dump", short_help="Show the graph of a function.")
-@call_options
+@subject_options
 @click.option(
     "--stage",
     default=OPTIMIZED,
@@ -38,7 +38,11 @@ ALL: Final = "all"
     "or its number.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["text", "dot"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice([*TEXTS, "table"]),
+    default="text",
+    show_default=True,
 )
 @click.option("--locations", is_flag=True, help="Show where each op comes from.")
 @click.option("--pipeline", metavar="TEXT", help="The passes to run instead of the function's own.")
@@ -54,13 +58,23 @@ def command(
     pipeline: str | None,
     output: Path | None,
 ) -> None:
-    """Show the graph of a function, traced for the arguments given; nothing is run."""
-    function = load_function(target, static)
-    arguments = parse_arguments(function, args, kwargs).abstract()
-    with user_code():
-        trace = function.trace(*arguments.args, **arguments.kwargs)
-    chosen = choose_stages(all_stages(trace, pipeline), stage)
-    write(_text(chosen, _writer(form, locations)), output)
+    """Show the graph of a function, traced for the arguments given, or the graph in a file.
+
+    Nothing is run.
+    """
+    subject = load_subject(target, args, kwargs, static)
+    stages = file_stages(subject.captured, pipeline)
+    if subject.trace is not None:
+        stages = all_stages(subject.trace, pipeline)
+    write(_text(choose_stages(stages, stage), _writer(form, locations)), output)
+
+
+def file_stages(graph: Graph, pipeline: str | None) -> Sequence[Stage]:
+    """The graph of a file, and what a pipeline makes of it if one is given."""
+    captured = Stage(CAPTURED, graph)
+    if pipeline is None:
+        return (captured, Stage(OPTIMIZED, graph))
+    return (captured, *_run(graph, pipeline))
 
 
 def all_stages(trace: Trace, pipeline: str | None) -> Sequence[Stage]:
@@ -76,10 +90,15 @@ def all_stages(trace: Trace, pipeline: str | None) -> Sequence[Stage]:
     captured = Stage(CAPTURED, trace.captured)
     if pipeline is None:
         return (captured, *trace.stages, Stage(OPTIMIZED, trace.optimized))
+    return (captured, *_run(trace.captured, pipeline))
+
+
+def _run(graph: Graph, pipeline: str) -> Sequence[Stage]:
+    """The graph after every pass that changed it, and after all."""
     snapshots = Snapshots()
-    result = PassManager(parse_pipeline(pipeline), (snapshots,)).run(trace.captured)
-    between = tuple(Stage(name, graph) for name, graph in snapshots.stages)
-    return (captured, *between, Stage(OPTIMIZED, result.graph))
+    result = PassManager(parse_pipeline(pipeline), (snapshots,)).run(graph)
+    between = tuple(Stage(name, found) for name, found in snapshots.stages)
+    return (*between, Stage(OPTIMIZED, result.graph))
 
 
 def choose_stages(stages: Sequence[Stage], wanted: str) -> Sequence[Stage]:
@@ -113,9 +132,11 @@ def _names(stage: Stage) -> Sequence[str]:
 
 
 def _writer(form: str, locations: bool) -> Callable[[Graph], str]:
-    if form == "dot":
-        return to_dot
-    return lambda graph: print_graph(graph, locations=locations)
+    if form == "table":
+        return lambda graph: f"{graph_table(graph)}\n"
+    if form == "text":
+        return lambda graph: print_graph(graph, locations=locations)
+    return TEXTS[form]
 
 
 def _text(stages: Sequence[Stage], writer: Callable[[Graph], str]) -> str:

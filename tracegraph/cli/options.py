@@ -15,8 +15,16 @@ OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 def call_options(command: F) -> F:
     """The target and its arguments: ``MODULE:FUNCTION``, ``--arg``, ``--kwarg``, ``--static``."""
+    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION")(command))
+
+
+def subject_options(command: F) -> F:
+    """As ``call_options``, and the target may be a file with a graph."""
+    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION|FILE.tg")(command))
+
+
+def _with_arguments(command: F) -> F:
     parts = (
-        click.argument("target", metavar="MODULE:FUNCTION"),
         click.option(
             "--arg",
             "args",

@@ -11,8 +11,8 @@ from compiler.analysis.liveness import peak_memory
 from compiler.ir.errors import TracegraphError
 from compiler.ir.walk import count_ops
 from compiler.lowering import jax_compat
-from tracegraph.callers import user_line
 from tracegraph.retraces.history import LISTENERS, Retrace
+from tracegraph.userlines import calling_line
 
 if TYPE_CHECKING:
     from tracegraph.program import Program
@@ -123,7 +123,7 @@ def expect(*, traces: int | None = None, compile_seconds: float | None = None) -
 def _unexpected(expected: str, found: str) -> None:
     raise BudgetError(
         "the block did other than was expected of it",
-        where=user_line(),
+        where=calling_line(),
         expected=expected,
         found=found,
         hint="step.retraces() of each function named shows its traces",

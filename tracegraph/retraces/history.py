@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from tracegraph.callers import is_in_loop, user_level
 from tracegraph.retraces.causes import ADVICE, Change, is_needless, nearest_changes
 from tracegraph.retraces.clock import Spent
 from tracegraph.retraces.described import Described
+from tracegraph.userlines import is_in_loop, user_level
 
 WARN_AT: Final = 3
 """After so many traces for one cause comes the one warning about it."""
@@ -102,9 +102,9 @@ class Retraces(Sequence[Retrace]):
 
 
 class _Cause(NamedTuple):
-    """What is counted: a cause at one function object, or the making of function objects."""
+    """What is counted: a cause at one function object, or function objects made for one line."""
 
-    owner: int
+    owner: str
     kind: str
     path: str
 
@@ -125,7 +125,7 @@ class History:
             del self.rows[1], self.calls[1]
         if row.cause.kind == "first" or not row.traced or not self._is_avoidable(row, call):
             return
-        owner = 0 if row.cause.kind == "function" else call.identity + 1
+        owner = row.site if row.cause.kind == "function" else str(call.identity)
         cause = _Cause(owner, row.cause.kind, row.cause.path)
         self.causes[cause] += 1
         if self.causes[cause] == WARN_AT:

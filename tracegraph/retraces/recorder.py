@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler.lowering import jax_compat
-from tracegraph.callers import user_line
 from tracegraph.retraces.budgets import Budgets
 from tracegraph.retraces.clock import Spent
 from tracegraph.retraces.described import Described, describe
 from tracegraph.retraces.history import LISTENERS, Retrace, Retraces, history_of
+from tracegraph.userlines import calling_line
 
 if TYPE_CHECKING:
     from tracegraph.program import Program
@@ -103,7 +103,7 @@ class Recorder:
         call = describe(self._fun, self._jitted, args, kwargs, self._identity)
         number = len(self._history.rows) + 1
         changes = self._history.changes_to(call)
-        row = Retrace(number, self._name, changes, user_line(), is_trace)
+        row = Retrace(number, self._name, changes, calling_line(), is_trace)
         self._known[traced.jaxpr] = (row, call)
         for listener in tuple(LISTENERS):
             listener(row)

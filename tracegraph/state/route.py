@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from compiler.lowering import jax_compat
-from tracegraph.state.stateful import StatefulFunction
+from tracegraph.state.stateful import Prepared, StatefulFunction
 
 jax_compat.hide_frames(__file__)
 
@@ -20,21 +21,23 @@ class StateRoute:
     """Where calls that concern nnx objects go.
 
     Args:
-        fun: the user's function.
+        fun: the function that jit would trace.
+        source: the user's own function.
         options: those of ``jax.jit``.
-        specialize: makes what stands behind a function with such options.
+        specialize: makes what stands behind a function with such options, and its ways.
     """
 
     def __init__(
         self,
         fun: Callable[..., Any],
+        source: Callable[..., Any],
         options: dict[str, Any],
-        specialize: Callable[[Callable[..., Any], dict[str, Any]], Any],
+        specialize: Callable[[Callable[..., Any], dict[str, Any]], tuple[Any, Any]],
     ) -> None:
-        self._function = StatefulFunction(fun, options)
-        self._make = functools.partial(self._specialized, fun, options, specialize)
-        self._inner: Any = None
-        self._run: Any = None
+        self._function = StatefulFunction(fun, source, options)
+        self._options = options
+        self._specialize = specialize
+        self.is_open = False
 
     def takes(self, args: Any, kwargs: Any) -> bool:
         """Whether a call concerns nnx objects."""
@@ -42,28 +45,33 @@ class StateRoute:
 
     def call(self, args: Any, kwargs: Any) -> Any:
         """Runs a call, and updates its objects in place."""
-        if self._inner is None:
-            self._make()
-        return self._function.call(self._run, args, kwargs)
+        return self._function.call(self.dispatcher.user, args, kwargs)
 
-    def ask(self, method: str, args: Any, kwargs: Any) -> Any:
-        """Asks what stands behind the inner function something of a call, as it is made there."""
-        if self._inner is None:
-            self._make()
-        with self._function.opened(args, kwargs) as prepared:
-            return getattr(self._inner, method)(*prepared.args, **prepared.kwargs)
+    def opened(self, args: Any, kwargs: Any) -> AbstractContextManager[Prepared]:
+        """A call with its objects packed."""
+        return self._function.opened(args, kwargs)
 
-    def clear(self) -> None:
+    @property
+    def specializer(self) -> Any:
+        """What stands behind the function of values."""
+        return self._inner[0]
+
+    @property
+    def dispatcher(self) -> Any:
+        """The ways that calls of the function of values take."""
+        return self._inner[1]
+
+    def clear_cache(self) -> None:
         """Forgets every signature."""
-        if self._inner is not None:
-            self._inner.clear_cache(self._run)
+        if self.is_open:
+            self.specializer.clear_cache()
+            self.dispatcher.clear_cache()
 
-    def _specialized(
-        self, fun: Callable[..., Any], options: dict[str, Any], specialize: Callable[..., Any]
-    ) -> None:
-        @functools.wraps(fun)
+    @functools.cached_property
+    def _inner(self) -> tuple[Any, Any]:
+        @functools.wraps(self._function.fun)
         def pure(*args: Any, **kwargs: Any) -> Any:
             return self._function.pure(*args, **kwargs)
 
-        self._inner = specialize(pure, self._function.options(options))
-        self._run = self._inner.callable()
+        self.is_open = True
+        return self._specialize(pure, self._function.options(self._options))

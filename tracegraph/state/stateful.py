@@ -65,12 +65,16 @@ class StatefulFunction:
     """A user's function that takes or captures nnx objects.
 
     Args:
-        fun: the user's function.
+        fun: the function that jit would trace.
+        source: the user's own function, in whose surroundings captured objects are looked for.
         options: those of ``jax.jit``.
     """
 
-    def __init__(self, fun: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(
+        self, fun: Callable[..., Any], source: Callable[..., Any], options: dict[str, Any]
+    ) -> None:
         self.fun = fun
+        self._source = source
         self._keep_all = bool(options.get("donate_argnums") or options.get("donate_argnames"))
         self._plans = Plans()
         self._in_context: set[Structure] = set()
@@ -85,7 +89,7 @@ class StatefulFunction:
         """Whether a call has to do with nnx objects."""
         if nnx_objects.loaded() is None:
             return False
-        return bool(nnx_objects.stateful_leaves((args, kwargs)) or captured_objects(self.fun))
+        return bool(nnx_objects.stateful_leaves((args, kwargs)) or captured_objects(self._source))
 
     def call(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs the pure function on a call's packed arguments and updates the caller's objects.
@@ -111,7 +115,7 @@ class StatefulFunction:
     def opened(self, args: Any, kwargs: Any) -> Generator[Prepared]:
         """A call with its objects packed, for as long as nnx's update context has to be open."""
         given = nnx_objects.stateful_leaves((args, kwargs))
-        objects = [*given, *captured_objects(self.fun)]
+        objects = [*given, *captured_objects(self._source)]
         structure, values, plan = self._plans.pack(objects)
         if plan is not None and structure not in self._in_context:
             yield self._prepared(args, kwargs, len(given), (structure, values, plan))
@@ -149,7 +153,7 @@ class StatefulFunction:
         state = jax.tree.unflatten(structure.tree, values)
         objects = nnx_objects.merge(structure.graphdef, state, structure.in_context)
         args, kwargs = replaced((args, kwargs), objects[: len(given)], is_packed)
-        originals = captured_objects(self.fun) if captured else []
+        originals = captured_objects(self._source) if captured else []
         with lent(originals, objects[len(given) :]):
             result = self.fun(*args, **kwargs)
         if structure.in_context:

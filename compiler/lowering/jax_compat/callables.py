@@ -146,14 +146,33 @@ def traced_arguments(
     jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Any]:
     """The leaves of the arguments that are not static, in jit's order."""
-    return jax.tree.leaves(_dynamic_arguments(jitted, args, kwargs))
+    return jax.tree.leaves(dynamic_arguments(jitted, args, kwargs))
+
+
+def dynamic_arguments(
+    jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call that are not static."""
+    fixed = _static_places(jitted, len(args))
+    _, names = static_positions(jitted)
+    dynamic = tuple(value for i, value in enumerate(args) if i not in fixed)
+    return dynamic, {name: value for name, value in kwargs.items() if name not in names}
+
+
+def static_arguments(
+    jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[int | str, Any]:
+    """The static arguments of a call, by position or name."""
+    _, names = static_positions(jitted)
+    found: dict[int | str, Any] = {i: args[i] for i in sorted(_static_places(jitted, len(args)))}
+    return found | {name: value for name, value in kwargs.items() if name in names}
 
 
 def with_traced_arguments(
     jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call with these leaves in the places of those that are not static."""
-    old = _dynamic_arguments(jitted, args, kwargs)
+    old = dynamic_arguments(jitted, args, kwargs)
     dynamic, named = jax.tree.unflatten(jax.tree.structure(old), leaves)
     fixed = _static_places(jitted, len(args))
     fresh = iter(dynamic)
@@ -161,18 +180,9 @@ def with_traced_arguments(
     return changed, {**kwargs, **named}
 
 
-def _dynamic_arguments(
-    jitted: JitFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    fixed = _static_places(jitted, len(args))
-    _, names = static_positions(jitted)
-    dynamic = tuple(value for i, value in enumerate(args) if i not in fixed)
-    return dynamic, {name: value for name, value in kwargs.items() if name not in names}
-
-
 def _static_places(jitted: JitFunction, count: int) -> set[int]:
     positions, _ = static_positions(jitted)
-    return {p if p >= 0 else p + count for p in positions}
+    return {p if p >= 0 else p + count for p in positions if -count <= p < count}
 
 
 def api_boundary(function: F) -> F:

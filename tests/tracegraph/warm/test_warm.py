@@ -1,0 +1,279 @@
+"""A second process reaches its first result without running the user's Python."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import tracegraph as tg
+
+
+def body(x, scale=2.0):
+    return {"y": jnp.sin(x) * scale, "n": x.shape[0]}
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tg.Cache(tmp_path / "cache")
+
+
+def fresh(fun, cache, **options):
+    """The function as a later process has it: nothing of it is in memory."""
+    jax.clear_caches()
+    return tg.function(fun, cache=cache, **options)
+
+
+X = np.linspace(0, 1, 5, dtype=np.float32)
+
+
+def test_the_python_does_not_run_again(cache):
+    first = fresh(body, cache)(X)
+    step = fresh(body, cache)
+    with tg.expect(traces=0, compile_seconds=0):
+        second = step(X)
+    assert (step.cache_info().hits, step.cache_info().misses) == (1, 0)
+    np.testing.assert_array_equal(first["y"], second["y"])
+    assert first["n"] == second["n"] == 5
+    np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+    assert step._cache_size() == 1  # from here on it is a hit in C++
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: X[:3],
+        lambda: X.astype(np.int32),
+        lambda: 1.0 * jnp.ones(()) * X,
+        lambda: jax.device_put(X, jax.devices()[1]),
+    ],
+)
+def test_other_arguments_are_other_entries(cache, other):
+    fresh(body, cache)(X)
+    step = fresh(body, cache)
+    value = other()
+    np.testing.assert_allclose(step(value)["y"], jax.jit(body)(value)["y"], rtol=1e-6)
+    fresh(body, cache)(value)
+    assert cache.store().folder.exists()
+    assert step.cache_info().misses + step.cache_info().hits == 1
+
+
+def test_static_arguments(cache):
+    def power(x, n):
+        return x**n
+
+    for n, traces in ((2, 1), (3, 1), (2, 0), (3, 0)):
+        step = fresh(power, cache, static_argnums=1)
+        with tg.expect(traces=traces):
+            found = step(X, n)
+        np.testing.assert_allclose(found, X**n, rtol=1e-6)
+
+
+def test_keyword_arguments_and_trees(cache):
+    def fun(params, *, batch, train=True):
+        return {k: v + batch for k, v in params.items()}
+
+    for traces in (1, 0):
+        step = fresh(fun, cache, static_argnames="train")
+        with tg.expect(traces=traces):
+            found = step({"a": X, "b": X * 2}, batch=1.0, train=False)
+        np.testing.assert_allclose(found["b"], X * 2 + 1, rtol=1e-6)
+
+
+def test_donated_arguments(cache):
+    for _ in range(2):
+        step = fresh(lambda x: x + 1, cache, donate_argnums=0)
+        x = jnp.ones(4)
+        step(x)
+        assert x.is_deleted()
+
+
+def test_another_global_is_another_function(cache, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "SCALE", 2.0, raising=False)
+
+    def fun(x):
+        return x * SCALE  # noqa: F821 - it is set by the test
+
+    np.testing.assert_allclose(fresh(fun, cache)(X), X * 2, rtol=1e-6)
+    monkeypatch.setattr(sys.modules[__name__], "SCALE", 3.0)
+    np.testing.assert_allclose(fresh(fun, cache)(X), X * 3, rtol=1e-6)
+
+
+def test_other_settings_of_jax_are_other_entries(cache):
+    step = fresh(lambda x: x @ x, cache)
+    step(np.ones((2, 2), np.float32))
+    with jax.default_matmul_precision("highest"):
+        step = fresh(step.__wrapped__, cache)
+        step(np.ones((2, 2), np.float32))
+    assert step.cache_info().misses == 1
+
+
+def test_other_passes_are_other_entries(cache):
+    fresh(body, cache)(X)
+    step = fresh(body, cache, passes="")
+    step(X)
+    assert step.cache_info().misses == 1
+
+
+def test_effects_are_declined(cache, capfd):
+    step = fresh(lambda x: jax.debug.print("x {}", x[0]), cache)
+    step(X)
+    step(X)
+    jax.effects_barrier()
+    assert capfd.readouterr().out.count("x 0.0") == 2
+    assert step.cache_info().declined == ("the function has side effects",)
+
+
+def test_what_cannot_be_fingerprinted_is_declined(cache):
+    handle = open(os.devnull)  # noqa: SIM115 - it is captured, not used
+
+    def fun(x):
+        assert handle
+        return x + 1
+
+    step = fresh(fun, cache)
+    np.testing.assert_array_equal(step(X), X + 1)
+    handle.close()
+    assert "handle" in step.cache_info().declined[0]
+    assert step.cache_info().entries == 0
+
+
+def test_a_damaged_entry_is_not_trusted(cache):
+    fresh(body, cache)(X)
+    path = next(cache.store().entries())
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    step = fresh(body, cache)
+    np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+    assert "damaged" in step.cache_info().declined[0]
+    assert step.cache_info().misses == 1
+    assert fresh(body, cache)(X) is not None
+
+
+def test_a_payload_that_does_not_load_is_dropped(cache):
+    step = fresh(body, cache)
+    step(X)
+    key = next(cache.store().entries()).stem
+    cache.store().write(key, b"no pickle")
+    step = fresh(body, cache)
+    np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+    assert "could not be loaded" in step.cache_info().declined[0]
+
+
+def test_a_folder_that_cannot_be_written_breaks_no_call(tmp_path):
+    (tmp_path / "file").write_text("")
+    step = fresh(body, tg.Cache(tmp_path / "file"))
+    np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+    assert "cannot be kept" in step.cache_info().declined[0]
+
+
+def test_verifying_traces_and_compares(cache, monkeypatch):
+    module = types.ModuleType("hidden")
+    monkeypatch.setitem(sys.modules, "hidden", module)
+    module.value = 2.0
+
+    def fun(x):  # what it reads is named by no code
+        return x * getattr(sys.modules["hid" + "den"], "val" + "ue")
+
+    verify = tg.Cache(cache.folder, verify=True)
+    np.testing.assert_allclose(fresh(fun, cache)(X), X * 2, rtol=1e-6)
+    np.testing.assert_allclose(fresh(fun, verify)(X), X * 2, rtol=1e-6)
+    module.value = 3.0
+    np.testing.assert_allclose(fresh(fun, cache)(X), X * 2, rtol=1e-6)  # it does not see it
+    with pytest.warns(tg.CacheWarning, match="depends on something that its fingerprint"):
+        found = fresh(fun, verify)(X)
+    np.testing.assert_allclose(found, X * 3, rtol=1e-6)
+    np.testing.assert_allclose(fresh(fun, cache)(X), X * 3, rtol=1e-6)
+
+
+def test_functions_of_objects(cache):
+    def step(model, x):
+        model.count[...] += 1
+        return model.layer(x)
+
+    class Model(nnx.Module):
+        def __init__(self):
+            self.layer = nnx.Linear(5, 2, rngs=nnx.Rngs(0))
+            self.count = nnx.Variable(jnp.array(0))
+
+    for turn in range(2):
+        model = Model()
+        decorated = fresh(step, cache)
+        found = decorated(model, X)
+        np.testing.assert_allclose(found, model.layer(X), rtol=1e-5)
+        assert int(model.count[...]) == 1
+        assert decorated.cache_info().hits == turn
+
+
+def test_under_other_transformations_nothing_is_read(cache):
+    step = fresh(lambda x: (x**2).sum(), cache)
+    np.testing.assert_allclose(jax.grad(step)(X), 2 * X, rtol=1e-6)
+    assert step.cache_info().entries == 0
+
+
+def test_errors_are_jits_own(cache):
+    step = fresh(body, cache)
+    with pytest.raises(TypeError, match="abstract array"):
+        step("a")
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        step(X, other=1)
+
+
+def test_no_cache_says_how_to_have_one(monkeypatch):
+    monkeypatch.delenv("TRACEGRAPH_CACHE_DIR", raising=False)
+    assert "cache=True" in str(tg.function(body).cache_info())
+
+
+def test_the_environment_switches_it_on(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRACEGRAPH_CACHE_DIR", str(tmp_path))
+    step = tg.function(body)
+    step(X)
+    assert step.cache_info().misses == 1
+    assert step.cache_info().folder == tmp_path / "executables"
+    assert tg.function(body, cache=False).cache_info().folder is None
+    assert "1 written" in str(step.cache_info())
+
+
+@pytest.mark.parametrize("value", [1, "yes", "/tmp"])
+def test_what_is_no_setting(value):
+    with pytest.raises(tg.TracegraphError, match="cannot be kept so"):
+        tg.function(body, cache=value)
+
+
+PROGRAM = """
+    import sys
+    import jax, jax.numpy as jnp, numpy as np
+    import tracegraph as tg
+
+    def helper(x):
+        print("python ran")
+        return jnp.tanh(x)
+
+    @tg.function(cache=tg.Cache(sys.argv[1]))
+    def step(params, x):
+        return jax.value_and_grad(lambda p: jnp.sum(helper(x @ p["w"])))(params)
+
+    loss, gradients = step({"w": np.ones((3, 2), np.float32)}, np.ones((4, 3), np.float32))
+    print(float(loss), gradients["w"].sum(), step.cache_info().hits)
+"""
+
+
+def test_in_another_process(tmp_path):
+    def run():
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(PROGRAM), str(tmp_path / "cache")],
+            env={**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "random"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+
+    first, second = run(), run()
+    assert first[0] == "python ran"
+    assert second[0].rsplit(" ", 1)[0] == first[1].rsplit(" ", 1)[0]
+    assert second[0].endswith(" 1")

@@ -1,0 +1,43 @@
+"""``tracegraph cost``: what a function or a graph costs, by line and module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from tracegraph.cli.errors import user_code
+from tracegraph.cli.options import OUTPUT_FILE, subject_options
+from tracegraph.cli.output import write
+from tracegraph.cli.subject import load_subject
+from tracegraph.costs.devices import device as described
+from tracegraph.costs.report import cost_report, xla_cost
+
+
+@click.command("cost", short_help="Show what a function costs.")
+@subject_options
+@click.option(
+    "--device",
+    metavar="NAME",
+    help="Show least times on a device: cpu for this machine, TPU v4, v5e, v5p, v6e, A100, H100.",
+)
+@click.option("--xla", is_flag=True, help="Compile the function and show XLA's own figures.")
+@click.option("--output", "-o", metavar="FILE", type=OUTPUT_FILE, help="Write to a file.")
+def command(
+    target: str,
+    args: Sequence[str],
+    kwargs: Sequence[str],
+    static: Sequence[str],
+    device: str | None,
+    xla: bool,
+    output: Path | None,
+) -> None:
+    """Show what one run costs after all passes, by line and module; nothing is run."""
+    spec = None if device is None else described(device)
+    subject = load_subject(target, args, kwargs, static)
+    figures = None
+    if xla and subject.trace is not None:
+        with user_code():
+            figures = xla_cost(subject.trace.lower().compile())
+    write(str(cost_report(subject.optimized, spec, figures)), output)

@@ -1,0 +1,154 @@
+"""Where a call goes that jit's C++ has no compiled answer for.
+
+A hit never comes here. A miss is either the first call of a signature, which is traced, optimised
+and compiled for all that follow, or a call that has to take another way each time: one with nnx
+objects, one that is padded to a bucket, one whose every op is checked, one under somebody's trace.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from compiler.lowering import jax_compat
+from tracegraph import config
+from tracegraph.debug.check import Checked
+from tracegraph.debug.leaks import explain_leaks
+from tracegraph.program import Program
+from tracegraph.programs import capturing
+from tracegraph.retraces.clock import measuring
+from tracegraph.specializer import Specializer
+from tracegraph.state import nnx_objects
+from tracegraph.state.route import StateRoute
+from tracegraph.warm.cache import FunctionCache
+from tracegraph.warm.route import WarmRoute
+
+jax_compat.hide_frames(__file__)
+
+
+class Dispatcher:
+    """The ways that calls of one decorated function may take.
+
+    Args:
+        specializer: what stands behind the function.
+
+    Attributes:
+        user: the jit callable that the user holds, before it has methods of ours.
+        state: the way of calls with nnx objects; None behind that way itself.
+        warm: the way of calls whose program may be on disk; None if none is kept.
+    """
+
+    def __init__(self, specializer: Specializer) -> None:
+        self._specializer = specializer
+        self.state = None if specializer.is_inner else self._state_route()
+        self.warm = self._warm_route()
+        self._checked = self._checks()
+        on_miss = explain_leaks(specializer.fun, self._on_call)
+        self._direct = jax_compat.intercept_misses(specializer.full, on_miss)
+        self.user = self._direct
+        if self.state is not None and nnx_objects.loaded() is not None:
+            # nnx objects would be walked through in C++, for nothing: they take their own way.
+            on_object = explain_leaks(specializer.fun, self._on_object)
+            self.user = jax_compat.intercept_misses(specializer.full, on_object, whole_objects=True)
+
+    def clear_cache(self) -> None:
+        """Forgets every signature."""
+        for jitted in (self.user, self._direct):
+            jax_compat.method(jitted, "clear_cache")()
+        for way in (self.state, self.warm, self._checked):
+            if way is not None:
+                way.clear_cache()
+
+    def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A miss of the callable whose C++ dispatch does not walk through objects."""
+        if self.state is not None and self.state.takes(args, kwargs):
+            return jax_compat.uncached(self.state.call(args, kwargs))
+        if jax_compat.learn_classes((args, kwargs), nnx_objects.is_stateful):
+            return jax_compat.uncached(self._direct(*args, **kwargs))
+        return self._on_call(compile, args, kwargs)
+
+    def _on_call(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A call of which jit knows nothing: it may go to jit in another form."""
+        front = self._specializer.front
+        if front is None:
+            return self._on_miss(compile, args, kwargs)
+        with capturing():  # a bucket may ask for a trace of the user's Python
+            other = front.other_form(args, kwargs)
+        if other is None:
+            return self._on_miss(compile, args, kwargs)
+        return jax_compat.uncached(other.finish(self.user(*other.args, **other.kwargs)))
+
+    def _on_miss(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        behind = self._specializer
+        if self.state is not None and self.state.takes(args, kwargs):
+            return jax_compat.uncached(self.state.call(args, kwargs))
+        if capturing.active:  # the function becomes part of the graph that is being captured
+            behind.captured(args, kwargs)
+            return jax_compat.uncached(behind.plain(*args, **kwargs))
+        if not jax_compat.at_top_level():
+            return jax_compat.uncached(behind.transparent(*args, **kwargs))
+        if self._checked is not None:
+            return jax_compat.uncached(self._checked(args, kwargs))
+        return self._compiled(compile, args, kwargs)
+
+    def _compiled(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """The first call of a signature, at the top level."""
+        behind = self._specializer
+        if config.dump_directory() is not None:
+            behind.trace(args, kwargs).lower()
+            return compile(*args, **kwargs)
+        if behind.effects:  # every call is a miss, and the trace is long there
+            return compile(*args, **kwargs)
+        answer = None if self.warm is None else self.warm.answer(args, kwargs)
+        if answer is not None:
+            return answer
+        # Traced out here, an error of the user's function or of an option is jit's own, with the
+        # user's line; the body finds the trace in jit's cache.
+        traced = behind.prepared(args, kwargs)
+        with measuring() as spent:
+            result = compile(*args, **kwargs)
+        behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
+        return result
+
+    def _state_route(self) -> StateRoute:
+        behind = self._specializer
+
+        def of_values(fun: Callable[..., Any], jit: dict[str, Any]) -> tuple[Specializer, Any]:
+            inner = Specializer(fun, behind.settings.of_values(jit), behind.user)
+            return inner, Dispatcher(inner)
+
+        return StateRoute(behind.fun, behind.user, behind.settings.jit, of_values)
+
+    def _warm_route(self) -> WarmRoute | None:
+        behind = self._specializer
+        if behind.settings.cache is None:
+            return None
+        kept = FunctionCache(
+            behind.user, behind.settings.cache, (behind.settings.of_program, behind.is_inner)
+        )
+        return WarmRoute(kept, behind.plain, self._built, behind.program)
+
+    def _built(self, args: Any, kwargs: Any) -> tuple[Any, Program | None] | None:
+        """A call traced and compiled to be kept; None where it has effects."""
+        behind = self._specializer
+        traced = behind.prepared(args, kwargs)
+        if traced.jaxpr.effects:
+            return None
+        with measuring() as spent:
+            lowered = jax_compat.method(behind.full, "trace")(*args, **kwargs).lower()
+            compiled = jax_compat.compile_to_keep(lowered)
+        behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
+        return compiled, behind.programs.of(traced)
+
+    def _checks(self) -> Checked | None:
+        behind = self._specializer
+        if not behind.settings.checks:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return Checked(behind.debug_target(), behind.settings.checks)

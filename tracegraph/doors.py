@@ -1,0 +1,172 @@
+"""The methods of a decorated function: what a user may ask of it beside calling it."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from compiler.ir.graph import Graph
+from compiler.lowering import jax_compat
+from compiler.rewrite.numerics import parse_level
+from tracegraph.debug.target import DEBUG_TARGET
+from tracegraph.dispatch import Dispatcher
+from tracegraph.explain import explain_program
+from tracegraph.explanation import Explanation
+from tracegraph.report import Report, report_call
+from tracegraph.retraces.history import Retraces
+from tracegraph.runs import Call
+from tracegraph.signatures.table import Signatures
+from tracegraph.specializer import Specializer
+from tracegraph.trace import Trace
+from tracegraph.verification import Verification
+from tracegraph.verify import level_of, verify_call
+from tracegraph.warm.cache import NO_CACHE, CacheInfo
+
+jax_compat.hide_frames(__file__)
+
+
+class Asked(NamedTuple):
+    """A call as that function takes it which is asked about it.
+
+    Attributes:
+        behind: what stands behind that function.
+        args: the arguments by position.
+        kwargs: the arguments by name.
+        packed: whether nnx objects are packed in them.
+    """
+
+    behind: Specializer
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    packed: bool
+
+
+class Doors:
+    """The methods of one decorated function.
+
+    Args:
+        specializer: what stands behind it.
+        dispatcher: the ways that its calls take.
+    """
+
+    def __init__(self, specializer: Specializer, dispatcher: Dispatcher) -> None:
+        self._specializer = specializer
+        self._dispatcher = dispatcher
+
+    def open(self) -> Any:
+        """The callable that the user holds, with its attributes and methods."""
+        user, plain = self._dispatcher.user, self._specializer.plain
+        for name, value in vars(plain).items():
+            if not name.startswith("_") or name.startswith("__"):
+                setattr(user, name, value)
+        user.__wrapped__ = self._specializer.user
+        names = (
+            "graph",
+            "trace",
+            "lower",
+            "verify",
+            "explain",
+            "report",
+            "eval_shape",
+            "signatures",
+        )
+        names += ("retraces", "cache_info", "clear_cache")
+        methods = {name: getattr(self, name) for name in names}
+        methods[DEBUG_TARGET] = self._specializer.debug_target
+        jax_compat.attach_methods(user, methods)
+        return user
+
+    @contextmanager
+    def _asked(self, args: Any, kwargs: Any) -> Generator[Asked]:
+        """The call in the form in which it is traced."""
+        front, state = self._specializer.front, self._dispatcher.state
+        if front is not None:
+            args, kwargs = front.arguments(args, kwargs)
+        if state is None or not state.takes(args, kwargs):
+            yield Asked(self._specializer, args, kwargs, packed=False)
+            return
+        with state.opened(args, kwargs) as prepared:
+            yield Asked(state.specializer, prepared.args, prepared.kwargs, packed=True)
+
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """See ``Function.graph``."""
+        return self.trace(*args, **kwargs).optimized
+
+    def trace(self, *args: Any, **kwargs: Any) -> Trace:
+        """See ``Function.trace``."""
+        with self._asked(args, kwargs) as asked:
+            return asked.behind.trace(asked.args, asked.kwargs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """See ``Function.lower``."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """See ``Function.eval_shape``."""
+        with self._asked(args, kwargs) as asked:
+            plain = jax_compat.method(asked.behind.plain, "eval_shape")
+            found = plain(*asked.args, **asked.kwargs)
+        return found[0] if asked.packed else found
+
+    def verify(
+        self,
+        *args: Any,
+        seeds: int = 2,
+        edge_values: bool = False,
+        numerics: str | None = None,
+        **kwargs: Any,
+    ) -> Verification:
+        """See ``Function.verify``."""
+        with self._asked(args, kwargs) as asked:
+            behind = asked.behind
+            traced = behind.captured(asked.args, asked.kwargs)
+            consts = jax_compat.traced_consts(traced)
+            call = Call(behind.plain, behind.full, asked.args, asked.kwargs, consts)
+            program = behind.trace(asked.args, asked.kwargs).program
+            level = parse_level(numerics) if numerics else level_of(program)
+            return verify_call(call, program, level, seeds=seeds, edges=edge_values)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """See ``Function.explain``."""
+        with self._asked(args, kwargs) as asked:
+            behind = asked.behind
+            tuned = behind.programs.tuned(behind.captured(asked.args, asked.kwargs))
+            program = behind.trace(asked.args, asked.kwargs).program
+        pipeline = behind.settings.pipeline
+        if tuned is None:
+            return explain_program(program, pipeline)
+        return explain_program(program, tuned.choice.applied(pipeline), str(tuned))
+
+    def report(self, *args: Any, **kwargs: Any) -> Report:
+        """See ``Function.report``."""
+        behind = self._specializer
+        return report_call(self.trace, behind.fun, behind.settings.jit, args, kwargs)
+
+    def signatures(self) -> Signatures:
+        """See ``Function.signatures``."""
+        state = self._dispatcher.state
+        rows = list(self._specializer.signatures())
+        if state is not None and state.is_open:
+            rows += state.specializer.signatures()
+        return Signatures(rows)
+
+    def retraces(self) -> Retraces:
+        """See ``Function.retraces``."""
+        return self._specializer.recorder.rows()
+
+    def cache_info(self) -> CacheInfo:
+        """See ``Function.cache_info``."""
+        state = self._dispatcher.state
+        inner = state.dispatcher.warm if state is not None and state.is_open else None
+        warm = inner or self._dispatcher.warm
+        return NO_CACHE if warm is None else warm.cache.info()
+
+    def clear_cache(self) -> None:
+        """See ``Function.clear_cache``."""
+        self._specializer.clear_cache()
+        self._dispatcher.clear_cache()

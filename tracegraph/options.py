@@ -1,0 +1,141 @@
+"""The keywords of the decorator: what each is called, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypedDict
+
+from compiler.ir.errors import TracegraphError
+from compiler.passes.configure import configured
+from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
+from compiler.rewrite.numerics import Numerics
+from tracegraph.debug.check import parse_checks
+from tracegraph.retraces.budgets import NO_BUDGETS, Budgets
+from tracegraph.rules import Rule, verify_all
+from tracegraph.signatures.front import NOTHING_SAID, SignatureOptions
+from tracegraph.tuner import Autotune
+from tracegraph.warm.cache import Cache, cache_settings
+
+
+class Options(TypedDict, total=False):
+    """What ``tracegraph.function`` takes beside the function; the second half is ``jax.jit``'s."""
+
+    passes: str | Pipeline | None
+    rules: Sequence[Rule]
+    numerics: str | Numerics | None
+    autotune: bool | Autotune
+    autograph: bool
+    input_signature: object
+    buckets: Mapping[str, Sequence[int]] | None
+    static_nonarrays: bool
+    check: str | Sequence[str] | None
+    cache: bool | Literal["verify"] | Cache | None
+    max_traces: int | None
+    max_ops: int | None
+    max_compile_seconds: float | None
+    max_peak_bytes: int | None
+
+    in_shardings: Any
+    out_shardings: Any
+    static_argnums: int | Sequence[int] | None
+    static_argnames: str | Sequence[str] | None
+    donate_argnums: int | Sequence[int] | None
+    donate_argnames: str | Sequence[str] | None
+    keep_unused: bool
+    device: Any
+    backend: str | None
+    inline: bool
+    compiler_options: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one function is traced, optimised, compiled and watched.
+
+    Attributes:
+        pipeline: the passes at the top level.
+        jit: the options of ``jax.jit``.
+        autotune: how to choose by measurement at the first call of a signature; None not to.
+        autograph: whether the function's control flow on traced values is converted.
+        signature: what was said of the arguments.
+        checks: what is looked for in every op at the top level.
+        budgets: what the function may cost.
+        cache: how compiled programs are kept for later processes; None not to.
+    """
+
+    pipeline: Pipeline
+    jit: dict[str, Any]
+    autotune: Autotune | None = None
+    autograph: bool = False
+    signature: SignatureOptions = NOTHING_SAID
+    checks: tuple[str, ...] = ()
+    budgets: Budgets = NO_BUDGETS
+    cache: Cache | None = None
+
+    @property
+    def of_program(self) -> Settings:
+        """What of them a compiled program depends on."""
+        return replace(self, cache=None, budgets=NO_BUDGETS)
+
+    def of_values(self, jit: dict[str, Any]) -> Settings:
+        """The settings of a function that stands behind this one, with other options of jit's."""
+        return replace(self, jit=jit, autograph=False, signature=NOTHING_SAID)
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """What a user's keywords mean; those that are not ours are ``jax.jit``'s.
+
+    Raises:
+        TracegraphError: one of ours has a value that means nothing.
+    """
+    rest = dict(options)
+
+    def take(name: str, default: Any = None) -> Any:
+        return rest.pop(name, default)
+
+    pipeline = _pipeline(take("passes"), take("rules", ()), take("numerics"))
+    signature = SignatureOptions(
+        take("input_signature"), take("buckets"), take("static_nonarrays", False)
+    )
+    return Settings(
+        pipeline=pipeline,
+        autotune=_autotune(take("autotune", False)),
+        autograph=bool(take("autograph", False)),
+        signature=signature,
+        checks=parse_checks(take("check")),
+        budgets=Budgets(**{one.name: take(one.name) for one in fields(Budgets)}),
+        cache=cache_settings(take("cache")),
+        jit=rest,
+    )
+
+
+def kept(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords that can be read more than once: a generator of rules is read here."""
+    rules = options.get("rules", ())
+    return {**options, "rules": rules if isinstance(rules, Rule) else tuple(rules)}
+
+
+def _pipeline(
+    passes: str | Pipeline | None, rules: Sequence[Rule], numerics: str | Numerics | None
+) -> Pipeline:
+    """The passes to run."""
+    text = DEFAULT_PIPELINE if passes is None else passes
+    pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
+    if not rules and numerics is None:
+        return pipeline
+    return configured(pipeline, numerics=numerics, rules=verify_all(rules))
+
+
+def _autotune(autotune: object) -> Autotune | None:
+    """How to tune."""
+    if isinstance(autotune, bool):
+        return Autotune() if autotune else None
+    if isinstance(autotune, Autotune):
+        return autotune
+    raise TracegraphError(
+        "a function cannot be tuned so",
+        expected="autotune=True, or autotune=tg.Autotune(seconds=30)",
+        found=repr(autotune),
+        hint="leave autotune out to choose by the tables and the cost model",
+    )

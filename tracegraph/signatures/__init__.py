@@ -1,0 +1,1 @@
+"""What a function may be called with: element types, sizes with names, buckets, static leaves."""

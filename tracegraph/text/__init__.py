@@ -1,0 +1,1 @@
+"""Graphs as text that people read: Python that runs, tables, and what changed between two."""

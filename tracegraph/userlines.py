@@ -1,0 +1,129 @@
+"""Where the user stands: the lines outside installed libraries, the standard library and ours."""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import os
+import site
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Final
+
+import jax
+
+import compiler
+import tracegraph
+
+_INSTALLED: Final = ("site-packages", "dist-packages")
+_FOLDERS: Final = tuple(
+    folder + os.sep
+    for folder in {
+        *(str(Path(str(module.__file__)).parent) for module in (compiler, tracegraph)),
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+        sysconfig.get_path("stdlib"),
+        sysconfig.get_path("platstdlib"),
+    }
+)
+
+_OWN: Final = (
+    *(str(Path(str(module.__file__)).parent) + os.sep for module in (jax, compiler, tracegraph)),
+    str(contextlib.__file__),
+)
+
+
+def is_library_file(filename: str) -> bool:
+    """Whether a file belongs to an installed library, the standard library or tracegraph."""
+    if filename.startswith(("<frozen", *_FOLDERS)):
+        return True
+    return any(folder in Path(filename).parts for folder in _INSTALLED)
+
+
+def is_library(code: CodeType) -> bool:
+    """Whether code was written in a library."""
+    return is_library_file(code.co_filename)
+
+
+def line_of_error(error: BaseException) -> str:
+    """The innermost line of the user's that an error came through, as ``file:line``."""
+    found, step = "", error.__traceback__
+    while step is not None:
+        found = _position(step) or found
+        step = step.tb_next
+    return found
+
+
+def _position(step: TracebackType) -> str:
+    code = step.tb_frame.f_code
+    return "" if is_library(code) else f"{code.co_filename}:{step.tb_lineno}"
+
+
+def calling_frame() -> FrameType | None:
+    """The innermost frame of the user's that is running."""
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and is_library(frame.f_code):
+        frame = frame.f_back
+    return frame
+
+
+def calling_line() -> str:
+    """The user's line that is running, as ``file:line``; empty if there is none."""
+    frame = calling_frame()
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def call_site() -> str:
+    """The user's line that is running, with its function: ``file:line (function)``."""
+    frame = calling_frame()
+    return "" if frame is None else f"{calling_line()} ({frame.f_code.co_name})"
+
+
+def line_of(error: BaseException) -> str:
+    """The user's innermost line in an error's traceback; the one that is running if it has none."""
+    found, step = "", error.__traceback__
+    while step is not None:
+        place = _position(step)
+        found = f"{place} ({step.tb_frame.f_code.co_name})" if place else found
+        step = step.tb_next
+    return found or call_site()
+
+
+def user_level() -> int:
+    """How many frames above the caller the first one outside JAX and tracegraph is."""
+    level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None and is_own_file(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def is_own_file(filename: str) -> bool:
+    """Whether a file is JAX's or ours, and no line of it the user's."""
+    return filename.startswith(_OWN)
+
+
+def is_in_loop(depth: int = 2) -> bool:
+    """Whether the user's own code stands in a loop at this moment.
+
+    Args:
+        depth: how many frames to look at, the user's innermost first.
+    """
+    frame = calling_frame()
+    for _ in range(depth):
+        if frame is None:
+            return False
+        if _stands_in_loop(frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _stands_in_loop(frame: FrameType) -> bool:
+    """Whether a jump back leads from behind the running instruction to before it."""
+    for instruction in dis.get_instructions(frame.f_code):
+        is_back = instruction.opname.startswith("JUMP_BACKWARD")
+        if is_back and instruction.argval <= frame.f_lasti <= instruction.offset:
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Warm starts: compiled functions on disk, for processes that come after."""

@@ -1,0 +1,228 @@
+"""The cache of one decorated function: compiled programs on disk, found without running Python.
+
+A key holds everything on which the program depends: the function's fingerprint, the arguments'
+types, trees and placements, static values, JAX's settings, the passes, versions and devices. What
+has no fingerprint is declined, and ``info`` says why.
+"""
+
+# jax annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import jax
+import jaxlib
+
+from compiler.ir.errors import TracegraphError
+from compiler.lowering import jax_compat
+from tracegraph import config
+from tracegraph.warm.fingerprint import UnfingerprintableError, fingerprint
+from tracegraph.warm.store import Store, UntrustedEntryError
+
+MAX_BYTES: Final = 2 << 30
+
+
+class CacheWarning(UserWarning):
+    """An entry of a cache is not what a fresh trace gives, or cannot be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """How a function's compiled programs are kept for later processes.
+
+    Attributes:
+        folder: where; None for the folder ``executables`` of TRACEGRAPH_CACHE_DIR or of the
+            user's cache.
+        max_bytes: how much all entries may take together; those used longest ago go first.
+        verify: whether to trace all the same, and compare with what the entry was made from.
+    """
+
+    folder: str | Path | None = None
+    max_bytes: int = MAX_BYTES
+    verify: bool = False
+
+    def store(self) -> Store:
+        """The folder as it is now."""
+        folder = config.cache_directory() / "executables" if self.folder is None else self.folder
+        return Store(Path(folder).expanduser(), self.max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """What a cache did for one function. ``print`` shows it.
+
+    Attributes:
+        folder: where the entries are; None if there is no cache.
+        hits: signatures that were read from disk.
+        misses: signatures that were compiled and written.
+        declined: why a signature was not kept, each reason once.
+        entries: how many entries the folder holds, of all functions.
+        nbytes: how much they take.
+    """
+
+    folder: Path | None
+    hits: int
+    misses: int
+    declined: tuple[str, ...]
+    entries: int
+    nbytes: int
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            return "no cache: decorate with cache=True, or set TRACEGRAPH_CACHE_DIR"
+        lines = [
+            f"{self.hits} read, {self.misses} written; {self.entries} entries of "
+            f"{self.nbytes / 2**20:.1f} MiB in {self.folder}"
+        ]
+        return "\n".join([*lines, *(f"declined: {reason}" for reason in self.declined)])
+
+
+@dataclass(slots=True)
+class FunctionCache:
+    """The cache of one decorated function.
+
+    Attributes:
+        fun: the user's function.
+        settings: how and where.
+        made_by: everything else that the program depends on: passes, options.
+    """
+
+    fun: Callable[..., Any]
+    settings: Cache
+    made_by: tuple[Any, ...]
+    hits: int = 0
+    misses: int = 0
+    declined: dict[str, None] = field(default_factory=dict[str, None])
+
+    def key(self, jitted: Any, args: Any, kwargs: Any) -> str | None:
+        """The key of a call; None if there is none, for a reason that ``info`` will give."""
+        try:
+            settings = (jax_compat.trace_settings(), getattr(jax.config, "jax_default_device"))  # noqa: B009 - not in its types
+            parts = (self.fun, self.made_by, _signature(jitted, args, kwargs), settings)
+            return hashlib.sha256(f"{fingerprint(*parts)} {_surroundings()}".encode()).hexdigest()
+        except UnfingerprintableError as reason:
+            return self.decline(str(reason))
+        except TypeError:  # an argument that is no array: jit says so in its own words
+            return None
+
+    def decline(self, reason: str) -> None:
+        """Notes why something is not kept."""
+        self.declined[reason] = None
+
+    def read(self, key: str, in_tree: Any) -> tuple[Any, str] | None:
+        """The compiled program of a key and the digest of its graph; None if there is none."""
+        store = self.settings.store()
+        try:
+            data = store.read(key)
+            if data is None:
+                return None
+            executable, digest = pickle.loads(data)
+            found = jax_compat.executable_from(executable, in_tree)
+        except UntrustedEntryError as reason:
+            return self.decline(str(reason))
+        except Exception as error:  # another machine's features, or a version that lied
+            store.drop(key)
+            return self.decline(f"an entry could not be loaded: {type(error).__name__}: {error}")
+        self.hits += 1
+        return found, digest
+
+    def write(self, key: str, compiled: Any, digest: str) -> None:
+        """Keeps a compiled program; if that cannot be, ``info`` says why."""
+        try:
+            data = pickle.dumps((jax_compat.executable_bytes(compiled), digest))
+            self.settings.store().write(key, data)
+        except Exception as error:  # callbacks, trees without pickle, a full or read-only disk
+            self.decline(f"the program cannot be kept: {type(error).__name__}: {error}")
+            return
+        self.misses += 1
+
+    def info(self) -> CacheInfo:
+        """What was done so far."""
+        store = self.settings.store()
+        entries = len(list(store.entries()))
+        reasons = tuple(self.declined)
+        return CacheInfo(store.folder, self.hits, self.misses, reasons, entries, store.nbytes())
+
+
+NO_CACHE: Final = CacheInfo(None, 0, 0, (), 0, 0)
+
+
+def cache_settings(cache: object) -> Cache | None:
+    """How to keep programs, from what the user wrote; None means: if the environment says so.
+
+    Raises:
+        TracegraphError: it is no setting.
+    """
+    if cache is None:
+        return Cache() if os.environ.get(config.CACHE_VARIABLE) else None
+    if isinstance(cache, bool):
+        return Cache() if cache else None
+    if cache == "verify":
+        return Cache(verify=True)
+    if isinstance(cache, Cache):
+        cache.store()  # its errors come here, at the decorator
+        return cache
+    raise TracegraphError(
+        "compiled programs cannot be kept so",
+        expected='cache=True, cache=False, cache="verify", or cache=tg.Cache(folder)',
+        found=repr(cache),
+        hint="leave cache out to let TRACEGRAPH_CACHE_DIR decide",
+    )
+
+
+def _signature(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """All that the trace and the program may depend on of a call's arguments, but their values."""
+    leaves, tree = jax.tree.flatten(jax_compat.dynamic_arguments(jitted, args, kwargs))
+    return tuple(map(_leaf, leaves)), tree, jax_compat.static_arguments(jitted, args, kwargs)
+
+
+def _leaf(value: Any) -> tuple[Any, ...]:
+    type = jax.typeof(value)
+    placed = ""
+    if isinstance(value, jax.Array):
+        placed = f"{value.sharding} {value.committed} {getattr(value, 'format', '')}"
+    return str(type), bool(getattr(type, "weak_type", False)), placed, value.__class__.__name__
+
+
+def _surroundings() -> str:
+    """Versions, devices and the machine."""
+    import tracegraph
+
+    devices = [(d.id, d.platform, d.device_kind, d.process_index) for d in jax.devices()]
+    flags = [os.environ.get(name, "") for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
+    versions = (
+        sys.version,
+        jax.__version__,
+        getattr(jaxlib, "__version__", ""),
+        tracegraph.__version__,
+    )
+    machine = (platform.machine(), platform.processor(), _own_code(), jax.default_backend())
+    return repr((versions, devices, flags, machine))
+
+
+_OWN: list[str] = []
+
+
+def _own_code() -> str:
+    """A digest of tracegraph's own files: a change of a pass changes what it makes."""
+    if not _OWN:
+        digest = hashlib.sha256()
+        for package in ("compiler", "tracegraph"):
+            root = Path(str(sys.modules[package].__file__)).parent
+            for path in sorted(root.rglob("*.py")):
+                status = path.stat()
+                one = f"{path.relative_to(root)} {status.st_size} {status.st_mtime_ns}"
+                digest.update(one.encode())
+        _OWN.append(digest.hexdigest())
+    return _OWN[0]

@@ -1,0 +1,112 @@
+"""The way of calls whose compiled program may be on disk."""
+
+# jax annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax
+
+from compiler.ir.printer import print_graph
+from compiler.lowering import jax_compat
+from tracegraph.program import Program
+from tracegraph.userlines import user_level
+from tracegraph.warm.cache import CacheWarning, FunctionCache
+
+jax_compat.hide_frames(__file__)
+
+Answer = Callable[..., Any]
+
+_OP_BY_OP: Final = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
+"""Settings under which JAX has to run the function itself."""
+
+
+class WarmRoute:
+    """Where calls go whose program is kept on disk.
+
+    Args:
+        cache: the function's cache.
+        jitted: the jit callable that knows which arguments are static.
+        build: traces a call, and compiles it; None where that has effects.
+        program_of_call: the optimised program of a call, traced anew.
+    """
+
+    def __init__(
+        self,
+        cache: FunctionCache,
+        jitted: Any,
+        build: Callable[[Any, Any], tuple[Any, Program | None] | None],
+        program_of_call: Callable[[Any, Any], Program | None],
+    ) -> None:
+        self.cache = cache
+        self._jitted, self._build, self._program_of_call = jitted, build, program_of_call
+        self._answers: dict[str, Answer] = {}
+        self._lock = threading.RLock()
+
+    def answer(self, args: Any, kwargs: Any) -> Any:
+        """What to return for a miss; None if the call has to go the ordinary way."""
+        if any(getattr(jax.config, name) for name in _OP_BY_OP):
+            return None
+        key = self.cache.key(self._jitted, args, kwargs)
+        if key is None:
+            return None
+        with self._lock:
+            found = self._answers.get(key) or self._read(key, args, kwargs)
+            found = found or self._made(key, args, kwargs)
+            if found is None:
+                return None
+            self._answers[key] = found
+        positional, named = jax_compat.dynamic_arguments(self._jitted, args, kwargs)
+        return found(*positional, **named)
+
+    def clear_cache(self) -> None:
+        """Forgets what is in memory; the entries on disk stay."""
+        with self._lock:
+            self._answers.clear()
+
+    def _read(self, key: str, args: Any, kwargs: Any) -> Answer | None:
+        tree = jax.tree.structure(jax_compat.dynamic_arguments(self._jitted, args, kwargs))
+        found = self.cache.read(key, tree)
+        if found is None:
+            return None
+        compiled, digest = found
+        if self.cache.settings.verify:
+            now = graph_digest(self._program_of_call(args, kwargs))
+            if now != digest:
+                return self._drop(key)
+        return jax_compat.answer_from(compiled)
+
+    def _drop(self, key: str) -> None:
+        """Forgets an entry that the function no longer gives, and says so."""
+        self.cache.settings.store().drop(key)
+        self.cache.hits -= 1
+        warnings.warn(
+            f"the cache entry of {jax_compat.function_name(self._jitted)} was made from another "
+            "graph than the function has now: it depends on something that its fingerprint does "
+            "not see. It was dropped, and the function compiled anew.",
+            CacheWarning,
+            stacklevel=user_level(),
+        )
+
+    def _made(self, key: str, args: Any, kwargs: Any) -> Answer | None:
+        made = self._build(args, kwargs)
+        if made is None:
+            self.cache.decline("the function has side effects")
+            return None
+        compiled, program = made
+        self.cache.write(key, compiled, graph_digest(program))
+        return jax_compat.answer_from(compiled)
+
+
+def graph_digest(program: Program | None) -> str:
+    """What two traces of a function share if they compute the same."""
+    if program is None:
+        return ""
+    return hashlib.sha256(print_graph(program.captured).encode()).hexdigest()

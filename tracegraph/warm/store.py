@@ -1,0 +1,157 @@
+"""A folder of entries on disk, safe under many processes, that trusts nothing it did not write.
+
+An entry is one file: a line that names the format, a code that only the owner of the folder's
+secret can have made, and the payload. It is written beside its place and moved there whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from compiler.ir.errors import TracegraphError
+
+SUFFIX: Final = ".tgx"
+_MAGIC: Final = b"tracegraph executable 1\n"
+_SECRET: Final = "secret"
+_DIGEST: Final = hashlib.sha256().digest_size
+
+
+class UntrustedEntryError(Exception):
+    """A file that is damaged, or that another owner or version wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of entries.
+
+    Attributes:
+        folder: where they are; made when the first is written.
+        max_bytes: how much they may take together; the ones used longest ago go first.
+    """
+
+    folder: Path
+    max_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.max_bytes <= 0:
+            raise TracegraphError(
+                "a cache cannot have this size",
+                expected="a number of bytes above zero",
+                found=str(self.max_bytes),
+                hint="leave max_bytes out for 2 GiB",
+            )
+
+    def read(self, key: str) -> bytes | None:
+        """The payload of an entry; None if there is none.
+
+        Raises:
+            UntrustedEntryError: the file is not what ``write`` would have written here.
+        """
+        path = self._path(key)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        start = len(_MAGIC) + _DIGEST
+        code, payload = data[len(_MAGIC) : start], data[start:]
+        if not data.startswith(_MAGIC) or not hmac.compare_digest(code, self._code(key, payload)):
+            raise UntrustedEntryError(f"{path} is damaged, or not of this cache")
+        with suppress(OSError):
+            os.utime(path)
+        return payload
+
+    def write(self, key: str, payload: bytes) -> None:
+        """Writes an entry, and makes room for it.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data = _MAGIC + self._code(key, payload) + payload
+        _write_whole(self._path(key), data)
+        self._evict(keep=self._path(key))
+
+    def drop(self, key: str) -> None:
+        """Forgets an entry."""
+        self._path(key).unlink(missing_ok=True)
+
+    def entries(self) -> Iterator[Path]:
+        """The files of all entries."""
+        return self.folder.glob(f"*{SUFFIX}")
+
+    def nbytes(self) -> int:
+        """How much all entries take."""
+        return sum(size for _, size, _ in self._listed())
+
+    def _evict(self, keep: Path) -> None:
+        listed = sorted(self._listed())
+        size = sum(one for _, one, _ in listed)
+        for _, one, path in listed:
+            if size <= self.max_bytes:
+                return
+            if path == keep:
+                continue
+            path.unlink(missing_ok=True)
+            size -= one
+
+    def _listed(self) -> list[tuple[float, int, Path]]:
+        """Last use, size and file of each entry; another process may take one away meanwhile."""
+        found: list[tuple[float, int, Path]] = []
+        for path in self.entries():
+            with suppress(OSError):
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        return found
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}{SUFFIX}"
+
+    def _code(self, key: str, payload: bytes) -> bytes:
+        return hmac.digest(self._secret(), key.encode() + b"\n" + payload, "sha256")
+
+    def _secret(self) -> bytes:
+        """What only the owner of the folder can read.
+
+        Raises:
+            UntrustedEntryError: there is one that is not this user's own.
+        """
+        path = self.folder / _SECRET
+        if not path.exists():
+            with suppress(FileExistsError):  # another process was first
+                _write_whole(path, secrets.token_bytes(_DIGEST), only_new=True)
+        if not _is_mine(path.stat()):
+            raise UntrustedEntryError(f"{path} is not this user's own, or others may write it")
+        return path.read_bytes()
+
+
+def _is_mine(status: os.stat_result) -> bool:
+    """Whether a file is this user's own, and nobody else may write it."""
+    return not hasattr(os, "getuid") or (
+        status.st_uid == os.getuid() and not status.st_mode & 0o022
+    )
+
+
+def _write_whole(path: Path, data: bytes, *, only_new: bool = False) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:16]}")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        if only_new:
+            os.link(name, path)
+        else:
+            os.replace(name, path)
+            return
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+    os.unlink(name)
