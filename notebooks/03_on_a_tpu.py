@@ -271,6 +271,32 @@ for target in ("cpu", "tpu"):
     print(f"{target}: bfloat16 in the program: {'bf16' in text}")
 
 # %% [markdown]
+# ## A notebook that is opened again
+#
+# A runtime that was lost takes the compiled steps with it. Keep them in a folder that stays, in
+# Colab one of a mounted Drive, and the next session reaches its first step without tracing or
+# compiling. Set `TRACEGRAPH_CACHE_DIR` to have it for every function.
+
+# %%
+import tempfile
+
+folder = tempfile.mkdtemp()  # in Colab: "/content/drive/MyDrive/tracegraph"
+
+
+def affine(x, w):
+    return jnp.tanh(x @ w) + 1
+
+
+arguments = jnp.ones((8, 128)), jnp.ones((128, 4))
+tg.function(affine, cache=tg.Cache(folder))(*arguments)
+jax.clear_caches()  # as a new session finds it
+
+again = tg.function(affine, cache=tg.Cache(folder))
+with tg.expect(traces=0):
+    again(*arguments)
+print(again.cache_info().hits, "program read from disk")
+
+# %% [markdown]
 # ## What is different on a TPU
 #
 # - **Matrices.** The multipliers of a TPU take `bfloat16`. By default JAX lets a TPU multiply

@@ -26,19 +26,28 @@ from compiler.ir.graph import Graph
 from compiler.ir.parser import parse_graph
 from compiler.ir.printer import print_graph
 from tracegraph import autograph, debug
+from tracegraph.costs.devices import DeviceSpec
+from tracegraph.costs.report import CostReport
 from tracegraph.debug.check_error import CheckError
+from tracegraph.executable.report import KernelReport
 from tracegraph.explanation import Explanation
+from tracegraph.exports.write import export_graph
 from tracegraph.function import Function, function
+from tracegraph.profiling.report import ProfileReport
 from tracegraph.program import OptimizationWarning, Stage
 from tracegraph.retraces.budgets import BudgetError, expect
 from tracegraph.retraces.history import Retrace, RetraceWarning
 from tracegraph.signatures.spec import Spec
 from tracegraph.signatures.table import CompiledSignature, Signatures
 from tracegraph.state.captured import FrozenStateWarning
+from tracegraph.text.diff import GraphDiff, diff
 from tracegraph.trace import Trace
 from tracegraph.tuner import Autotune
 from tracegraph.verification import Verification
+from tracegraph.views import offer_views
 from tracegraph.warm.cache import Cache, CacheInfo, CacheWarning
+
+offer_views()
 
 __version__ = _metadata.version("tracegraph")
 
@@ -50,11 +59,16 @@ __all__ = [
     "CacheWarning",
     "CheckError",
     "CompiledSignature",
+    "CostReport",
+    "DeviceSpec",
     "Explanation",
     "FrozenStateWarning",
     "Function",
     "Graph",
+    "GraphDiff",
+    "KernelReport",
     "OptimizationWarning",
+    "ProfileReport",
     "Retrace",
     "RetraceWarning",
     "Signatures",
@@ -66,7 +80,9 @@ __all__ = [
     "__version__",
     "autograph",
     "debug",
+    "diff",
     "expect",
+    "export_graph",
     "function",
     "parse_graph",
     "print_graph",

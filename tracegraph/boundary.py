@@ -18,7 +18,8 @@ jax_compat.hide_frames(__file__)
 def boundary(function: Callable[P, R]) -> Callable[P, R]:
     """The function, whose errors of the compiler's own kind end at the caller's line.
 
-    The way through the compiler says nothing that the four parts of the message do not.
+    The way through the compiler says nothing that the four parts of the message do not. JAX's own
+    switch ``JAX_TRACEBACK_FILTERING=off`` shows it, as it shows JAX's.
     """
 
     @functools.wraps(function)
@@ -26,6 +27,8 @@ def boundary(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except TracegraphError as error:
+            if jax_compat.shows_all_frames():
+                raise
             raise error.with_traceback(None) from None
 
     return jax_compat.api_boundary(bounded)

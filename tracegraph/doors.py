@@ -14,10 +14,16 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.rewrite.numerics import parse_level
+from tracegraph.costs import report as costs
+from tracegraph.costs.report import CostReport
 from tracegraph.debug.target import DEBUG_TARGET
 from tracegraph.dispatch import Dispatcher
+from tracegraph.executable import report as kernels
+from tracegraph.executable.report import KernelReport
 from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
+from tracegraph.profiling import capture as profile
+from tracegraph.profiling.report import ProfileReport
 from tracegraph.report import Report, report_call
 from tracegraph.retraces.history import Retraces
 from tracegraph.runs import Call
@@ -86,17 +92,8 @@ class Doors:
             if not name.startswith("_") or name.startswith("__"):
                 setattr(user, name, value)
         user.__wrapped__ = self._specializer.user
-        names = (
-            "graph",
-            "trace",
-            "lower",
-            "verify",
-            "explain",
-            "report",
-            "eval_shape",
-            "signatures",
-        )
-        names += ("retraces", "cache_info", "clear_cache")
+        names = ("graph", "trace", "lower", "verify", "explain", "eval_shape", "signatures")
+        names += ("cost", "kernels", "profile", "report", "retraces", "cache_info", "clear_cache")
         methods = {name: getattr(self, name) for name in names}
         methods[DEBUG_TARGET] = self._specializer.debug_target
         jax_compat.attach_methods(user, methods)
@@ -166,6 +163,18 @@ class Doors:
         if tuned is None:
             return explain_program(program, pipeline)
         return explain_program(program, tuned.choice.applied(pipeline), str(tuned))
+
+    def cost(self, *args: Any, **kwargs: Any) -> CostReport:
+        """See ``Function.cost``."""
+        return costs.of(self, *args, **kwargs)
+
+    def kernels(self, *args: Any, **kwargs: Any) -> KernelReport:
+        """See ``Function.kernels``."""
+        return kernels.of(self, *args, **kwargs)
+
+    def profile(self, *args: Any, **kwargs: Any) -> ProfileReport:
+        """See ``Function.profile``."""
+        return profile.of(self._dispatcher.user, *args, **kwargs)
 
     def report(self, *args: Any, **kwargs: Any) -> Report:
         """See ``Function.report``."""

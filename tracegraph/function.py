@@ -18,10 +18,14 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from tracegraph.boundary import boundary
+from tracegraph.costs.devices import DeviceSpec
+from tracegraph.costs.report import CostReport
 from tracegraph.dispatch import Dispatcher
 from tracegraph.doors import Doors
+from tracegraph.executable.report import KernelReport
 from tracegraph.explanation import Explanation
 from tracegraph.options import Options, kept, settings_of
+from tracegraph.profiling.report import ProfileReport
 from tracegraph.report import Report
 from tracegraph.retraces.history import Retraces
 from tracegraph.signatures.table import Signatures
@@ -101,6 +105,47 @@ class Function(Protocol[P, R_co]):
 
     def explain(self, *args: P.args, **kwargs: P.kwargs) -> Explanation:
         """What fired for these arguments, what it was worth, and what a freer level would add."""
+        ...
+
+    def cost(
+        self,
+        *args: Any,
+        device: str | DeviceSpec | None = None,
+        xla: bool = True,
+        **kwargs: Any,
+    ) -> CostReport:
+        """What one run costs for these arguments, by op, line and module; nothing is run.
+
+        An argument of the function's own by one of the names below has to be passed by position.
+
+        Args:
+            *args: the function's arguments.
+            device: for the least times: ``"cpu"`` for this machine, a name such as ``"TPU v5e"`` or
+                ``"H100"``, or a ``DeviceSpec``; None for none.
+            xla: whether to compile the function and put XLA's own figures beside.
+            **kwargs: the function's keyword arguments.
+
+        Raises:
+            TracegraphError: there is no device of that name.
+        """
+        ...
+
+    def kernels(self, *args: P.args, **kwargs: P.kwargs) -> KernelReport:
+        """What XLA made of it for these arguments: each kernel, with its ops and lines."""
+        ...
+
+    def profile(self, *args: Any, calls: int = 10, **kwargs: Any) -> ProfileReport:
+        """Runs it under JAX's profiler: measured time on kernels, ops and lines.
+
+        Args:
+            *args: the function's arguments; those it donates are copied for each call.
+            calls: how many calls to measure. An argument of the function's own by this name has to
+                be passed by position.
+            **kwargs: the function's keyword arguments.
+
+        Raises:
+            TracegraphError: another profile is running, or ``calls`` is less than one.
+        """
         ...
 
     def report(self, *args: P.args, **kwargs: P.kwargs) -> Report:

@@ -42,6 +42,11 @@ def is_library_file(filename: str) -> bool:
     return any(folder in Path(filename).parts for folder in _INSTALLED)
 
 
+def is_own_file(filename: str) -> bool:
+    """Whether a file is JAX's or ours, and no line of it the user's."""
+    return filename.startswith(_OWN)
+
+
 def is_library(code: CodeType) -> bool:
     """Whether code was written in a library."""
     return is_library_file(code.co_filename)

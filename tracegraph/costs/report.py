@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -155,8 +155,8 @@ def of(
 def xla_cost(compiled: Any) -> XlaCost:
     """What XLA says of a compiled function, as ``jax.stages.Compiled`` hands it on."""
     costs: Any = _asked(compiled, "cost_analysis") or {}
-    if isinstance(costs, Sequence):
-        costs = costs[0] if costs else {}
+    if isinstance(costs, list):  # one entry for each device, in older versions
+        costs = cast("list[Any]", costs)[0] if costs else {}
     memory: Any = _asked(compiled, "memory_analysis")
     return XlaCost(
         costs.get("flops"),

@@ -18,11 +18,11 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 import jax
-import jaxlib
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
@@ -204,7 +204,7 @@ def _surroundings() -> str:
     versions = (
         sys.version,
         jax.__version__,
-        getattr(jaxlib, "__version__", ""),
+        metadata.version("jaxlib"),
         tracegraph.__version__,
     )
     machine = (platform.machine(), platform.processor(), _own_code(), jax.default_backend())

@@ -190,6 +190,11 @@ def api_boundary(function: F) -> F:
     return traceback_util.api_boundary(function)
 
 
+def shows_all_frames() -> bool:
+    """Whether the user asked JAX not to filter tracebacks."""
+    return jax.config.jax_traceback_filtering == "off"
+
+
 def hide_frames(path: str) -> None:
     """Keeps a file of ours out of JAX's tracebacks and out of the user's source lines."""
     source_info_util.register_exclusion(path)
