@@ -104,11 +104,6 @@ def user_level() -> int:
     return level
 
 
-def is_own_file(filename: str) -> bool:
-    """Whether a file is JAX's or ours, and no line of it the user's."""
-    return filename.startswith(_OWN)
-
-
 def is_in_loop(depth: int = 2) -> bool:
     """Whether the user's own code stands in a loop at this moment.
 

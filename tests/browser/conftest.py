@@ -60,6 +60,8 @@ class Opened:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.complaints: list[str] = []
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", lambda dialog: self._said(dialog))
@@ -73,6 +75,11 @@ class Opened:
     def ask(self, script: str) -> Any:
         """What an expression of JavaScript gives."""
         return self.page.evaluate(script)
+
+    def seconds(self) -> float:
+        """What the page's main thread has worked so far, whatever else the machine does."""
+        metrics = self._session.send("Performance.getMetrics")["metrics"]
+        return {metric["name"]: metric["value"] for metric in metrics}["TaskDuration"]
 
     def until(self, script: str, seconds: float = 20.0) -> None:
         """Waits for an expression of JavaScript to hold."""

@@ -19,16 +19,10 @@ def report(ops, pipeline=None, **options):
     return Report(content_of(subject, compiled=str))
 
 
-def opening(page):
-    """The seconds from the start of the navigation until the page is ready."""
-    return page.ask("report.ready / 1000")
-
-
 def test_two_thousand_ops_open_in_three_seconds(open_report):
     made = report(2_000, parse_pipeline("cse,dce,fuse"))
     assert len(made.html) < MEGABYTES << 20
-    # The better of two, for the machine may be busy with other tests.
-    assert min(opening(open_report(made)) for _ in range(2)) < SECONDS
+    assert 0 < open_report(made).seconds() < SECONDS
 
 
 @pytest.mark.parametrize("scopes", [True, False])
