@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import functools
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
@@ -28,10 +29,14 @@ from tracegraph.retraces.history import Retraces
 from tracegraph.runs import Call
 from tracegraph.signatures.table import Signatures
 from tracegraph.specializer import Specializer
+from tracegraph.state.stateful import StructureChanged
 from tracegraph.trace import Trace
 from tracegraph.verification import Verification
 from tracegraph.verify import level_of, verify_call
 from tracegraph.warm.cache import NO_CACHE, CacheInfo
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 jax_compat.hide_frames(__file__)
 
@@ -50,6 +55,22 @@ class Asked(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     packed: bool
+
+
+def _asked_again(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """The method, which asks once more if the function turns out to change nnx objects' structure.
+
+    From then on the call is packed in the way that allows for it.
+    """
+
+    @functools.wraps(method)
+    def asking(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except StructureChanged:
+            return method(self, *args, **kwargs)
+
+    return asking
 
 
 class Doors:
@@ -94,6 +115,7 @@ class Doors:
         """See ``Function.graph``."""
         return self.trace(*args, **kwargs).optimized
 
+    @_asked_again
     def trace(self, *args: Any, **kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         with self._asked(args, kwargs) as asked:
@@ -103,6 +125,7 @@ class Doors:
         """See ``Function.lower``."""
         return self.trace(*args, **kwargs).lower()
 
+    @_asked_again
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """See ``Function.eval_shape``."""
         with self._asked(args, kwargs) as asked:
@@ -110,6 +133,7 @@ class Doors:
             found = plain(*asked.args, **asked.kwargs)
         return found[0] if asked.packed else found
 
+    @_asked_again
     def verify(
         self,
         *args: Any,
@@ -128,6 +152,7 @@ class Doors:
             level = parse_level(numerics) if numerics else level_of(program)
             return verify_call(call, program, level, seeds=seeds, edges=edge_values)
 
+    @_asked_again
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """See ``Function.explain``."""
         with self._asked(args, kwargs) as asked:
@@ -153,8 +178,8 @@ class Doors:
 
     def report(self, *args: Any, **kwargs: Any) -> Report:
         """See ``Function.report``."""
-        make = report_call(self.trace, self._specializer.user, self._specializer.settings.jit)
-        return make(*args, **kwargs)
+        behind = self._specializer
+        return report_call(self.trace, behind.fun, behind.settings.jit, args, kwargs)
 
     def signatures(self) -> Signatures:
         """See ``Function.signatures``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -12,17 +11,16 @@ from compiler.ir.errors import TracegraphError
 from compiler.passes.pipeline import parse_pipeline
 from tracegraph.cli.arguments import parse_arguments
 from tracegraph.cli.errors import Failure
-from tracegraph.cli.graph_file import STDIN, read_graph
-from tracegraph.cli.options import OUTPUT_FILE, call_options
+from tracegraph.cli.graph_file import read_graph
+from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
+from tracegraph.cli.subject import is_graph_file
 from tracegraph.cli.targets import load_function
 from tracegraph.report import Report, report_graph
 
-_GRAPH_FILE: Final = ".tg"
-
 
 @click.command("report", short_help="Write an interactive report as one HTML file.")
-@call_options
+@subject_options
 @click.option("--pipeline", metavar="TEXT", help="The passes to run on a graph file.")
 @click.option(
     "--output",
@@ -46,7 +44,7 @@ def command(
     The page needs no network. The exit code is 1 if the function fails to trace; the report then
     shows the error, its line, and what was traced before it.
     """
-    if target == STDIN or target.endswith(_GRAPH_FILE):
+    if is_graph_file(target):
         _refuse([*args, *kwargs, *static], target)
         report = _of_graph(target, pipeline)
     else:

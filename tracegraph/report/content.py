@@ -11,7 +11,7 @@ from compiler.ir.walk import count_ops
 from compiler.passes.fuse import fusion_groups
 from tracegraph.program import Stage
 from tracegraph.report.folding import folded
-from tracegraph.report.kernels import xla_kernels
+from tracegraph.report.kernels import Made, made_by_xla, no_kernels
 from tracegraph.report.memory import memory_rows
 from tracegraph.report.nodes import Node
 from tracegraph.report.rewrites import rewrite_rows
@@ -30,19 +30,18 @@ MAX_STAGED: Final = 250_000
 """Ops times stages; of larger ones only the first and the last stage are shown."""
 
 Content = dict[str, Any]
-Kernels = list[dict[str, Any]]
 
 
 def content_of(
     subject: Subject,
-    kernels: Callable[[], Kernels] | None = None,
+    compiled: Callable[[], str] | None = None,
     error: Callable[[Sources], Content] | None = None,
 ) -> Content:
     """All that a report says of a graph.
 
     Args:
         subject: the graph, its passes, and how to compile it.
-        kernels: gives XLA's kernels; None to compile the graph and read them from its text.
+        compiled: gives the text of what XLA made of it; None to compile it.
         error: describes what the function raised, if it did.
     """
     graph, sources = subject.optimized, Sources(subject.file)
@@ -58,7 +57,7 @@ def content_of(
         )
         table = _folded_table(table)
     rows = Rows(table, sources)
-    made, problem = _kernels(kernels or (lambda: xla_kernels(subject.compiled())))
+    made = _made(graph, compiled or subject.compiled, {} if is_folded else full.last.numbers)
     return {
         "format": FORMAT,
         "function": subject.name,
@@ -73,9 +72,9 @@ def content_of(
         "constants": [] if is_folded else constant_rows(full.last.numbers),
         "inputs": input_rows(graph),
         "memory": memory_rows(graph, {} if is_folded else full.last.numbers),
-        "groups": [] if is_folded else _groups(graph, full),
-        "kernels": [_linked(kernel, sources) for kernel in made],
-        "kernels_problem": problem,
+        "groups": [] if is_folded else _groups(graph, full, made),
+        "kernels": made.kernels,
+        "kernels_problem": made.problem,
         "rewrites": rewrite_rows(subject.runs, sources),
         "files": sources.rows(),
     }
@@ -111,7 +110,7 @@ def _summary(subject: Subject) -> Content:
     }
 
 
-def _groups(graph: Graph, table: Table) -> list[Content]:
+def _groups(graph: Graph, table: Table, made: Made) -> list[Content]:
     """The fusion groups that the ``fuse`` pass predicts."""
     numbers = _numbers(table.last.numbers)
     return [
@@ -120,6 +119,7 @@ def _groups(graph: Graph, table: Table) -> list[Content]:
             "ops": [numbers[op] for op in group.ops],
             "flops": group.flops,
             "saved": group.bytes_saved,
+            **made.fates.get(group.index, {}),
         }
         for group in fusion_groups(graph)
     ]
@@ -129,15 +129,9 @@ def _numbers(rows: Mapping[Node, int]) -> dict[object, int]:
     return {node.op: number for node, number in rows.items() if node.op is not None}
 
 
-def _kernels(make: Callable[[], Kernels]) -> tuple[Kernels, str]:
+def _made(graph: Graph, compiled: Callable[[], str], rows: Mapping[Node, int]) -> Made:
     """The kernels, or why there are none: a report never fails for what XLA does not do."""
     try:
-        return make(), ""
+        return made_by_xla(graph, compiled(), _numbers(rows))
     except Exception as error:  # whatever a backend raises
-        return [], f"{type(error).__name__}: {error}".strip()[:2000]
-
-
-def _linked(kernel: Content, sources: Sources) -> Content:
-    """The kernel, its lines by number of their file; lines of files that are not shown are left."""
-    known = [(sources.number(file), line) for file, line in kernel["lines"]]
-    return {**kernel, "lines": [(file, line) for file, line in known if file is not None]}
+        return no_kernels(f"{type(error).__name__}: {error}".strip()[:2000])

@@ -49,10 +49,16 @@ def failed_report(
     name = str(getattr(fun, "__name__", type(fun).__name__))
     graph = _graph_so_far(fun, options, args, kwargs, name)
     subject = graph_subject(graph or import_jaxpr(_empty(), name=name).freeze(), NO_PASSES)
-    content = content_of(subject, kernels=list, error=lambda sources: _error(fun, error, sources))
+    content = content_of(
+        subject, compiled=_never, error=lambda sources: _error(fun, error, sources)
+    )
     content["kernels_problem"] = "the function failed to trace, so XLA was never asked"
     content["notes"].append(_NOTHING_KNOWN if graph is None else _UNTIL_THEN)
     return Report(content, error)
+
+
+def _never() -> str:
+    return ""
 
 
 def _empty() -> Any:

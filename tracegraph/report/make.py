@@ -19,25 +19,26 @@ jax_compat.hide_frames(__file__)
 
 
 def report_call(
-    trace: Callable[..., Trace], fun: Callable[..., Any], options: dict[str, Any]
-) -> Callable[..., Report]:
-    """The function that reports on calls: given the arguments of one, it gives its report.
+    trace: Callable[..., Trace],
+    fun: Callable[..., Any],
+    options: dict[str, Any],
+    args: Any,
+    kwargs: Any,
+) -> Report:
+    """The report of a call of a decorated function.
 
     Args:
         trace: gives the trace of a call.
-        fun: the user's function.
+        fun: the function that jit traces.
         options: those of ``jax.jit``.
+        args: the positional arguments of the call.
+        kwargs: its keyword arguments.
     """
-
-    def report(*args: Any, **kwargs: Any) -> Report:
-        try:
-            found = trace(*args, **kwargs)
-            subject = trace_subject(found, _file(fun))
-        except Exception as error:  # whatever the user's function raises is what is reported
-            return failed_report(fun, options, args, kwargs, error)
-        return Report(content_of(subject))
-
-    return report
+    try:
+        subject = trace_subject(trace(*args, **kwargs), _file(fun))
+    except Exception as error:  # whatever the user's function raises is what is reported
+        return failed_report(fun, options, args, kwargs, error)
+    return Report(content_of(subject))
 
 
 def report_graph(graph: Graph, pipeline: Pipeline) -> Report:

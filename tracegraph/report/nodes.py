@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from compiler.analysis.cost import Cost
+from compiler.analysis.cost import Cost, cost_of
+from compiler.analysis.occurrences import occurrences
 from compiler.ir.attribute_text import attribute_text
 from compiler.ir.attributes import Attributes
 from compiler.ir.graph import Graph, Operation, Region, Value
 from compiler.ir.locations import UNKNOWN, Location
 from compiler.ir.walk import walk_regions
 from compiler.passes.fuse import GROUP
-from tracegraph.report.own_costs import own_costs
 
 INPUT: Final = "input"
 """The name of the row of a graph's parameter."""
@@ -95,7 +95,7 @@ class Reader:
             graph: the graph.
             names: the names of its values; those that are missing have none.
         """
-        costs = own_costs(graph)
+        runs = occurrences(graph)
         made: dict[Value, Node] = {}
         owners: dict[Operation, Node] = {}
         found: list[Node] = []
@@ -103,7 +103,7 @@ class Reader:
             parent = owners.get(region.owner) if isinstance(region.owner, Operation) else None
             found += self._parameters(region, parent, names, made)
             for op in region:
-                node = self._node(op, graph, names, costs)
+                node = self._node(op, graph, names, runs[region].times)
                 node.parent, node.region = parent, region.name if parent else ""
                 node.inputs = tuple(dict.fromkeys(made[value] for value in op.operands))
                 made.update(dict.fromkeys(op.results, node))
@@ -134,7 +134,7 @@ class Reader:
         op: Operation,
         graph: Graph,
         names: Mapping[Value, str],
-        costs: Mapping[Operation, Cost],
+        times: int,
     ) -> Node:
         group = op.attributes.get(GROUP)
         return Node(
@@ -144,7 +144,7 @@ class Reader:
             self._texts.of(op.attributes),
             group_path(op.location, graph.name),
             op.location,
-            cost=costs.get(op, FREE),
+            cost=FREE if op.regions else cost_of(op) * times,
             group=group if isinstance(group, int) else None,
             op=op,
         )

@@ -36,10 +36,6 @@ class Sources:
         self._lines.setdefault(file, set()).add(line)
         return self._numbers.setdefault(file, len(self._numbers))
 
-    def number(self, file: str) -> int | None:
-        """The number of a file, if it is one of those that are shown."""
-        return self._numbers.get(file)
-
     def rows(self) -> list[dict[str, Any]]:
         """A row per file, by number: its name, and its lines with their numbers."""
         names = _short_names(self._numbers)

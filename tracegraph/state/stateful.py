@@ -41,7 +41,7 @@ CAPTURED: Final = "__tracegraph_captured__"
 """The keyword under which objects that the function captures are passed."""
 
 
-class _StructureChanged(Exception):  # noqa: N818 - no error: the call is made again the other way
+class StructureChanged(Exception):  # noqa: N818 - no error: the call is made again the other way
     """The traced function changed more than values."""
 
 
@@ -105,7 +105,7 @@ class StatefulFunction:
         with self.opened(args, kwargs) as prepared:
             try:
                 result, changed = run(*prepared.args, **prepared.kwargs)
-            except _StructureChanged:
+            except StructureChanged:
                 self._in_context.add(prepared.structure)
             else:
                 return self._written(prepared, result, changed)
@@ -118,7 +118,11 @@ class StatefulFunction:
         objects = [*given, *captured_objects(self._source)]
         structure, values, plan = self._plans.pack(objects)
         if plan is not None and structure not in self._in_context:
-            yield self._prepared(args, kwargs, len(given), (structure, values, plan))
+            try:
+                yield self._prepared(args, kwargs, len(given), (structure, values, plan))
+            except StructureChanged:
+                self._in_context.add(structure)  # whoever asks again is served
+                raise
             return
         with nnx_objects.update_context():
             structure, values = self._plans.pack_in_context(objects)
@@ -166,7 +170,7 @@ class StatefulFunction:
         """The leaves that the function gave other values, by number."""
         graphdef, state = nnx_objects.split(objects)
         if graphdef != structure.graphdef or nnx_objects.stateful_leaves(result):
-            raise _StructureChanged
+            raise StructureChanged
         after = jax.tree.leaves(state)
         pairs = enumerate(zip(values, after, strict=True))
         return {place: new for place, (old, new) in pairs if self._keep_all or new is not old}

@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tracegraph
-
-ALL = [
-    *("dump", "explain", "cost", "kernels", "diff"),
-    *("opt", "run", "verify", "reduce", "demo"),
-]
+from tracegraph.cli import COMMANDS
 
 
 def test_version(cli):
@@ -25,11 +21,21 @@ def test_help_lists_every_command(cli, words):
     result = cli(*words)
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.split("Commands:\n")[1].splitlines()] == [
-        *ALL
+        "dump",
+        "report",
+        "explain",
+        "cost",
+        "kernels",
+        "diff",
+        "opt",
+        "run",
+        "verify",
+        "reduce",
+        "demo",
     ]
 
 
-@pytest.mark.parametrize("command", ALL)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(cli, command):
     result = cli(command, "--help")
     assert result.exit_code == 0
@@ -42,7 +48,7 @@ def test_unknown_command(cli):
     assert result.stderr == (
         "there is no command dmp\n"
         "  where: the command line\n"
-        "  expected: dump, explain, cost, kernels, diff, opt, run, verify, reduce, demo\n"
+        "  expected: dump, report, explain, cost, kernels, diff, opt, run, verify, reduce, demo\n"
         "  found: dmp\n"
         "  what to do: did you mean dump?\n"
     )

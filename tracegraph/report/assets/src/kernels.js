@@ -6,8 +6,8 @@ const MOST = 400;
 
 export function kernelsPanel(model) {
   const { groups, kernels, kernels_problem: problem } = model.content;
-  const linked = kernels.map((kernel) => ({ ...kernel, found: opsOf(model, kernel) }));
-  const left = groups.slice(0, MOST).map((group) => groupCard(model, group, linked));
+  const linked = kernels.map((kernel) => ({ ...kernel, found: new Set(kernel.ops) }));
+  const left = groups.slice(0, MOST).map((group) => groupCard(model, group));
   const named = linked.filter((kernel) => kernel.found.size);
   const right = named.slice(0, MOST).map((kernel) => kernelCard(model, kernel));
   right.push(...others(linked.filter((kernel) => !kernel.found.size)));
@@ -33,34 +33,6 @@ function column(title, cards, otherwise) {
   return el("section", {}, el("h3", {}, title), ...content);
 }
 
-/** The ops of the optimized graph that a kernel names: same scope and op, and same line if known. */
-function opsOf(model, kernel) {
-  const byName = namesOf(model);
-  const lines = new Set(kernel.lines.map((place) => place.join(":")));
-  const found = new Set();
-  for (const name of kernel.ops) {
-    const scoped = name.slice(name.indexOf("/") + 1);
-    const candidates = byName.get(scoped) ?? byName.get(scoped.slice(scoped.lastIndexOf("/") + 1)) ?? [];
-    const near = candidates.filter((op) => model.lines(op).some((place) => lines.has(place.join(":"))));
-    for (const op of near.length ? near : candidates) found.add(op);
-  }
-  return found;
-}
-
-function namesOf(model) {
-  if (model.byScopedName) return model.byScopedName;
-  const found = new Map();
-  const last = model.content.stages[model.content.stages.length - 1];
-  for (const [op] of last?.ops ?? []) {
-    const { n, s } = model.ops[op];
-    const name = s ? `${s}/${n}` : n;
-    if (!found.has(name)) found.set(name, []);
-    found.get(name).push(op);
-  }
-  model.byScopedName = found;
-  return found;
-}
-
 function card(title, notes, ops, model) {
   const names = [...ops].map((op) => model.ops[op].n).join(", ");
   const made = el("button", { type: "button", class: "card" },
@@ -70,20 +42,17 @@ function card(title, notes, ops, model) {
   return made;
 }
 
-function groupCard(model, group, kernels) {
-  const ops = new Set(group.ops);
-  const holding = kernels.filter((kernel) => group.ops.some((op) => kernel.found.has(op)));
-  const whole = holding.find((kernel) => group.ops.every((op) => kernel.found.has(op)));
-  let became = kernels.length ? "in no kernel that names it" : "";
-  if (whole) became = `whole in ${whole.name}`;
-  else if (holding.length) became = `split over ${holding.slice(0, 4).map((one) => one.name).join(", ")}`;
+function groupCard(model, group) {
+  const where = (group.kernels ?? []).slice(0, 4).join(", ");
+  const became = group.verdict ? `${group.verdict}${where ? `: ${where}` : ""}` : "";
   const notes = [`${short(group.flops)} FLOPs`, `saves ${bytes(group.saved)}`, became];
-  return card(`group ${group.index}`, notes, ops, model);
+  return card(`group ${group.index}`, notes, new Set(group.ops), model);
 }
 
 function kernelCard(model, kernel) {
   const groups = new Set([...kernel.found].map((op) => model.ops[op].g).filter((g) => g !== undefined));
-  const flops = kernel.flops === null ? "" : `${short(kernel.flops)} FLOPs`;
+  const times = kernel.times > 1 ? `${short(kernel.times)} times` : "";
+  const flops = kernel.flops ? `${short(kernel.flops)} FLOPs` : "";
   const held = groups.size ? `ops of group ${[...groups].slice(0, 6).join(", ")}` : "";
-  return card(kernel.name, [bytes(kernel.bytes), flops, held], kernel.found, model);
+  return card(kernel.name, [bytes(kernel.bytes), flops, times, held], kernel.found, model);
 }

@@ -38,7 +38,8 @@ export class Search {
     this.found = this.model.stage.order.filter((op) => this.text(op).includes(wanted));
     this.place = -1;
     if (this.found.length) this.go(1);
-    else $("found").textContent = "none";
+    else this.model.select([]);
+    if (!this.found.length) $("found").textContent = "none";
   }
 
   go(step) {

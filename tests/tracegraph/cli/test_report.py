@@ -1,0 +1,45 @@
+"""``tracegraph report``: of functions, of graph files, and of functions that fail."""
+
+from __future__ import annotations
+
+STEP = ("user_project:step", "--arg", "f32[8,4]", "--arg", "f32[4,2]")
+
+
+def test_a_function(cli, project):
+    result = cli("report", *STEP, "-o", "out.html")
+    assert (result.exit_code, result.output) == (0, "out.html\n")
+    text = (project / "out.html").read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "dot_general" in text
+
+
+def test_report_html_is_the_default_name(cli, project):
+    assert cli("report", *STEP).output == "report.html\n"
+    assert (project / "report.html").is_file()
+
+
+def test_a_graph_file_and_its_passes(cli, project):
+    cli("dump", *STEP, "--stage", "captured", "-o", "step.tg")
+    result = cli("report", "step.tg", "--pipeline", "dce", "-o", "out.html")
+    assert (result.exit_code, result.output) == (0, "out.html\n")
+    assert '"name":"1 dce"' in (project / "out.html").read_text()
+
+
+def test_a_function_that_fails_has_a_report_and_an_exit_code(cli, project):
+    result = cli("report", "user_project:raising", "--arg", "f32[3]")
+    assert result.exit_code == 1
+    assert result.stdout == "report.html\n"
+    assert result.stderr == "RuntimeError: the user's own mistake\n"
+    assert "the user's own mistake" in (project / "report.html").read_text()
+
+
+def test_passes_are_for_graph_files(cli):
+    result = cli("report", *STEP, "--pipeline", "dce")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("user_project:step has no use for dce\n")
+
+
+def test_a_folder_that_is_not_there(cli):
+    result = cli("report", *STEP, "-o", "no/out.html")
+    assert result.exit_code == 2
+    assert "the output cannot be written" in result.stderr
