@@ -9,7 +9,7 @@ from typing import Final
 from compiler.ir.graph import Graph, Operation
 from compiler.ir.locations import Location
 from compiler.passes.fuse import fusion_groups
-from tracegraph.executable.kernels import Found, Kernel, Trace
+from tracegraph.executable.kernels import Found, Kernel, Part
 
 ONE: Final = "one kernel"
 SPLIT: Final = "split"
@@ -62,7 +62,7 @@ class GroupFate:
         location: where the last of them comes from.
         kernels: the kernels that they were found in.
         verdict: ``one kernel`` for themselves, ``split`` over several, ``merged`` with another
-            group, or ``not seen``: XLA kept no trace of them.
+            group, or ``not seen``: XLA kept no part of them.
     """
 
     index: int
@@ -72,15 +72,15 @@ class GroupFate:
     verdict: str
 
 
-def recomputed(traces: Iterable[Trace]) -> tuple[Recomputed, ...]:
+def recomputed(parts: Iterable[Part]) -> tuple[Recomputed, ...]:
     """Ops whose arithmetic stands in more kernels than there are ops that it could be of."""
-    seen: dict[tuple[int, str, object], dict[str, Trace]] = {}
-    for trace in traces:
-        instruction = trace.instruction
-        if not trace.ops or instruction.opcode in _CHEAP or not instruction.shapes:
+    seen: dict[tuple[int, str, object], dict[str, Part]] = {}
+    for part in parts:
+        instruction = part.instruction
+        if not part.ops or instruction.opcode in _CHEAP or not instruction.shapes:
             continue
-        key = (id(trace.ops), instruction.opcode, instruction.shapes[0].dims)
-        seen.setdefault(key, {})[trace.kernel] = trace
+        key = (id(part.ops), instruction.opcode, instruction.shapes[0].dims)
+        seen.setdefault(key, {})[part.kernel] = part
     found = [
         Recomputed(ops[0].name, ops[0].location, tuple(where), _elements(where.values()))
         for where in seen.values()
@@ -89,8 +89,8 @@ def recomputed(traces: Iterable[Trace]) -> tuple[Recomputed, ...]:
     return tuple(sorted(found, key=lambda one: -one.elements))
 
 
-def _elements(traces: Iterable[Trace]) -> int:
-    return max(trace.instruction.shapes[0].size for trace in traces)
+def _elements(parts: Iterable[Part]) -> int:
+    return max(part.instruction.shapes[0].size for part in parts)
 
 
 def group_fates(graph: Graph, found: Found) -> tuple[GroupFate, ...]:

@@ -70,7 +70,7 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Part:
     """What one instruction inside a kernel computes, and for which ops.
 
     Attributes:
@@ -89,14 +89,14 @@ class Found:
     """The kernels of a module, and the arithmetic in them instruction by instruction."""
 
     kernels: tuple[Kernel, ...]
-    traces: tuple[Trace, ...]
+    parts: tuple[Part, ...]
 
 
 def find_kernels(module: Module, graph: Graph) -> Found:
     """The kernels of a module that the graph was compiled to, in the order in which they run."""
     finder = _Finder(module, Origins(graph))
     kernels = tuple(finder.kernels(module.entry, 1, ()))
-    return Found(kernels, tuple(finder.traces))
+    return Found(kernels, tuple(finder.parts))
 
 
 class _Finder:
@@ -105,7 +105,7 @@ class _Finder:
     def __init__(self, module: Module, origins: Origins) -> None:
         self._module = module
         self._origins = origins
-        self.traces: list[Trace] = []
+        self.parts: list[Part] = []
 
     def kernels(self, computation: str, times: int, above: tuple[str, ...]) -> Iterator[Kernel]:
         body = self._module.computations.get(computation, ())
@@ -132,7 +132,7 @@ class _Finder:
             done = work_of(part, context)
             work = work.plus(done)
             ops = self._origins.of(part)
-            self.traces.append(Trace(instruction.name, part, ops))
+            self.parts.append(Part(instruction.name, part, ops))
             shared[id(ops)] = ops
             efforts[id(ops)] = efforts.get(id(ops), 0.0) + _effort(part, done)
         weights = _weights(efforts, shared)

@@ -121,7 +121,7 @@ def kernel_report(graph: Graph, hlo: str) -> KernelReport:
         module.name,
         found.kernels,
         tuple(one for one in found.kernels if one.is_copy),
-        recomputed(found.traces),
+        recomputed(found.parts),
         intermediates(found.kernels, LARGE),
         group_fates(graph, found),
     )
