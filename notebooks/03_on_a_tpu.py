@@ -284,6 +284,7 @@ folder = tempfile.mkdtemp()  # in Colab: "/content/drive/MyDrive/tracegraph"
 
 
 def affine(x, w):
+    """A layer, to be kept on disk."""
     return jnp.tanh(x @ w) + 1
 
 

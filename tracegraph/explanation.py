@@ -122,8 +122,8 @@ class Explanation:
             f"FLOPs {_change(self.before.flops, self.after.flops)}, "
             f"bytes {_change(self.before.bytes, self.after.bytes)} as if nothing were fused",
         ]
-        lines[1:1] = [self.what] if self.what else []
         lines += [f"tuned: {self.tuned}"] if self.tuned else []
+        lines += [self.what] if self.what else []
         lines += _section("heaviest lines:", [_line(line) for line in self.lines])
         lines += _section("fired:", [one.line(self.whole) for one in self.fired])
         lines += _section(

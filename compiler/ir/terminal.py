@@ -1,4 +1,4 @@
-"""Colour for ``print(graph)`` on a terminal, and nowhere else.
+"""Whether a graph is being printed to a terminal, where it has colour; it has none elsewhere.
 
 Text that goes into a file, a pipe or a variable has no colour: it is asked of the statement that is
 running whether it is a ``print`` without a file of its own.
@@ -7,50 +7,11 @@ running whether it is a ``print`` without a file of its own.
 from __future__ import annotations
 
 import ast
-import io
 import itertools
 import linecache
 import os
 import sys
 from types import FrameType
-from typing import Final
-
-from rich.console import Console
-from rich.highlighter import RegexHighlighter
-from rich.theme import Theme
-
-_THEME: Final = Theme(
-    {
-        "ir.value": "cyan",
-        "ir.type": "green",
-        "ir.word": "bold magenta",
-        "ir.op": "bold",
-        "ir.text": "yellow",
-        "ir.note": "dim",
-    }
-)
-
-
-class _Highlighter(RegexHighlighter):
-    """The signs of a graph's text."""
-
-    base_style = "ir."
-    highlights: Final = [
-        r"(?P<note>\{[^{}\n]*=[^{}\n]*\})",
-        r"(?P<value>%[\w.$-]+)",
-        r"(?P<type>~?\b(?:[a-z]+\d+\w*|bool|dtype<[^>]*>)\[[^\]\n]*\])",
-        r"(?m)^\s*(?:%[^=\n]*= )?(?P<op>[a-z]\w*)(?= |$)",
-        r"(?m)^\s*(?P<word>graph|region|return|yield|resources)\b",
-        r'(?P<text>"(?:[^"\\\n]|\\.)*")',
-    ]
-
-
-def coloured(text: str) -> str:
-    """The text of a graph with the escapes of a terminal."""
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, theme=_THEME, width=1 << 16)
-    console.print(_Highlighter()(text), end="", soft_wrap=True)
-    return out.getvalue()
 
 
 def is_printed_to_terminal(frame: FrameType | None) -> bool:
@@ -88,7 +49,8 @@ def _is_print(source: str) -> bool:
         call = ast.parse(source.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-    if not plain or call.func.id != "print":
-        return False
-    return all(keyword.arg in ("end", "sep", "flush") for keyword in call.keywords)
+    match call:
+        case ast.Call(func=ast.Name(id="print"), keywords=keywords):
+            return all(keyword.arg in ("end", "sep", "flush") for keyword in keywords)
+        case _:
+            return False

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from compiler.ir.errors import TracegraphError
-from compiler.ir.terminal import coloured, is_printed_to_terminal
+from compiler.ir.terminal import is_printed_to_terminal
 
 View = Callable[..., Any]
 _OFFERED: Final[dict[str, View]] = {}
@@ -29,7 +29,11 @@ class Views:
     def __str__(self) -> str:
         text = cast("str", _ask("text", self))
         printed = is_printed_to_terminal(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
-        return coloured(text) if printed else text
+        if not printed:
+            return text
+        from compiler.ir.colours import coloured  # only here, where it is worth its import
+
+        return coloured(text)
 
     def table(self) -> object:
         """The operations as a table: print it, or leave it as the last line of a notebook's cell.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from compiler.analysis.cost import Cost, total
+from compiler.analysis.cost import Cost, graph_cost
 from compiler.analysis.liveness import peak_memory
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
@@ -127,7 +127,7 @@ def cost_report(
     rows = op_rows(graph, spec)
     return CostReport(
         graph.name,
-        total(row.cost for row in rows),
+        graph_cost(graph),
         peak_memory(graph).nbytes,
         rows,
         line_rows(rows),
@@ -154,9 +154,7 @@ def of(
 
 def xla_cost(compiled: Any) -> XlaCost:
     """What XLA says of a compiled function, as ``jax.stages.Compiled`` hands it on."""
-    costs: Any = _asked(compiled, "cost_analysis") or {}
-    if isinstance(costs, list):  # one entry for each device, in older versions
-        costs = cast("list[Any]", costs)[0] if costs else {}
+    costs = _costs(_asked(compiled, "cost_analysis"))
     memory: Any = _asked(compiled, "memory_analysis")
     return XlaCost(
         costs.get("flops"),
@@ -166,6 +164,12 @@ def xla_cost(compiled: Any) -> XlaCost:
         getattr(memory, "output_size_in_bytes", None),
         getattr(memory, "temp_size_in_bytes", None),
     )
+
+
+def _costs(said: Any) -> Mapping[str, float]:
+    """The figures of the one program, whichever way the version hands them out."""
+    each = cast("Sequence[Mapping[str, float]]", said if isinstance(said, list) else [said])
+    return (each[0] if each else None) or {}
 
 
 def _asked(compiled: Any, question: str) -> object:

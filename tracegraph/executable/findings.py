@@ -74,17 +74,17 @@ class GroupFate:
 
 def recomputed(traces: Iterable[Trace]) -> tuple[Recomputed, ...]:
     """Ops whose arithmetic stands in more kernels than there are ops that it could be of."""
-    seen: dict[tuple[tuple[Operation, ...], str, object], dict[str, Trace]] = {}
+    seen: dict[tuple[int, str, object], dict[str, Trace]] = {}
     for trace in traces:
         instruction = trace.instruction
         if not trace.ops or instruction.opcode in _CHEAP or not instruction.shapes:
             continue
-        key = (trace.ops, instruction.opcode, instruction.shapes[0].dims)
+        key = (id(trace.ops), instruction.opcode, instruction.shapes[0].dims)
         seen.setdefault(key, {})[trace.kernel] = trace
     found = [
         Recomputed(ops[0].name, ops[0].location, tuple(where), _elements(where.values()))
-        for (ops, _, _), where in seen.items()
-        if len(where) > len(ops)
+        for where in seen.values()
+        if len(where) > len(ops := next(iter(where.values())).ops)
     ]
     return tuple(sorted(found, key=lambda one: -one.elements))
 

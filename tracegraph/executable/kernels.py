@@ -126,15 +126,16 @@ class _Finder:
     ) -> Kernel:
         inside = list(self._inside(instruction, known, 0))
         work = Work()
-        weights: dict[Operation, float] = {}
+        efforts: dict[int, float] = {}  # by the tuple of ops, which may be long and is shared
+        shared: dict[int, tuple[Operation, ...]] = {}
         for part, context in inside:
             done = work_of(part, context)
             work = work.plus(done)
             ops = self._origins.of(part)
             self.traces.append(Trace(instruction.name, part, ops))
-            effort = _effort(part, done)
-            for op in ops:
-                weights[op] = weights.get(op, 0.0) + effort / len(ops)
+            shared[id(ops)] = ops
+            efforts[id(ops)] = efforts.get(id(ops), 0.0) + _effort(part, done)
+        weights = _weights(efforts, shared)
         whole = sum(weights.values())
         reads = [
             known[name].nbytes for name in dict.fromkeys(instruction.operands) if name in known
@@ -169,6 +170,18 @@ class _Finder:
             for part in body:
                 if part.opcode not in ("parameter", "constant"):
                     yield from self._inside(part, beside, depth + 1)
+
+
+def _weights(
+    efforts: Mapping[int, float], shared: Mapping[int, tuple[Operation, ...]]
+) -> dict[Operation, float]:
+    """What each op is of a kernel; ops that cannot be told apart share alike."""
+    weights: dict[Operation, float] = {}
+    for key, effort in efforts.items():
+        ops = shared[key]
+        for op in ops:
+            weights[op] = weights.get(op, 0.0) + effort / len(ops)
+    return weights
 
 
 def _effort(part: Instruction, done: Work) -> float:

@@ -21,6 +21,9 @@ _PLUMBING: Final = re.compile(
 )
 _Scope = tuple[str, ...]
 
+MAX_ALIKE: Final = 8
+"""Where the line is not known, a name and scope that so many ops share still say something."""
+
 
 class Origins:
     """Finds the ops of a graph that instructions came from.
@@ -30,27 +33,39 @@ class Origins:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._by_scope: dict[tuple[str, _Scope], list[Operation]] = {}
+        self._by_scope: dict[tuple[str, _Scope], dict[Operation, None]] = {}
         self._by_line: dict[tuple[str, int], list[Operation]] = {}
+        self._found: dict[tuple[str, str, int], tuple[Operation, ...]] = {}
         for op in walk(graph):
             if not (op.is_terminator or op.name == CONSTANT):
                 self._enter(op)
 
     def _enter(self, op: Operation) -> None:
-        self._by_scope.setdefault((op.name, _scope_of(op)), []).append(op)
+        self._by_scope.setdefault((op.name, _scope_of(op)), {})[op] = None
         for place in {(frame.file, frame.line) for frame in op.location.frames}:
             self._by_line.setdefault(place, []).append(op)
 
     def of(self, instruction: Instruction) -> tuple[Operation, ...]:
-        """The ops that it may have come from; empty if nothing is known of it."""
-        if not instruction.path:
+        """The ops that it may have come from; empty if nothing is known of it.
+
+        Instructions of one path and line get the very same tuple, however many ops are in it.
+        """
+        key = (instruction.path, instruction.file, instruction.line)
+        if key not in self._found:
+            self._found[key] = self._search(*key)
+        return self._found[key]
+
+    def _search(self, path: str, file: str, line: int) -> tuple[Operation, ...]:
+        if not path:
             return ()
-        *stack, primitive = split_stack(instruction.path)
-        scoped = self._by_scope.get((primitive, _scope(stack)), [])
-        there = self._by_line.get((instruction.file, instruction.line), [])
+        *stack, primitive = split_stack(path)
+        scoped = self._by_scope.get((primitive, _scope(stack)), {})
+        there = self._by_line.get((file, line), [])
         same_name = [op for op in there if op.name == primitive]
         both = [op for op in same_name if op in scoped]
-        return tuple(both or same_name or scoped or _only(there))
+        if both or same_name:
+            return tuple(both or same_name)
+        return tuple(scoped) if 0 < len(scoped) <= MAX_ALIKE else tuple(_only(there))
 
 
 def _only(ops: Sequence[Operation]) -> Sequence[Operation]:

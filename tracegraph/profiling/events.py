@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-_MICROSECOND: Final = 1e-6
+_MICROSECONDS: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +41,5 @@ def read_events(folder: Path) -> Iterator[Event]:
     for event in found.get("traceEvents", ()):
         arguments: Mapping[str, Any] = event.get("args") or {}
         if event.get("ph") == "X" and "hlo_op" in arguments:
-            took = float(event.get("dur", 0)) * _MICROSECOND
+            took = float(event.get("dur", 0)) / _MICROSECONDS
             yield Event(str(arguments.get("hlo_module", "")), str(arguments["hlo_op"]), took)

@@ -137,6 +137,14 @@ def _same(operands: Sequence[str], attributes: Attributes) -> str:
     return operands[0]
 
 
+def _put(operands: Sequence[str], attributes: Attributes) -> str:
+    """A transfer to nowhere in particular; one to a device or a sharding has no text."""
+    places = attributes.get("devices")
+    if not isinstance(places, tuple) or any(place is not None for place in places):
+        raise UnwritableError("device_put to a device")
+    return f"({', '.join(operands)},)"
+
+
 def _bits(operands: Sequence[str], attributes: Attributes) -> str:
     kind = f'"uint{attributes["bit_width"]}"'
     return f"jax.random.bits({operands[0]}, {value_text(attributes['shape'])}, {kind})"
@@ -184,6 +192,7 @@ def _platform(operands: Sequence[str], attributes: Attributes) -> str:
 
 
 _SPECIAL: Final[dict[str, Call]] = {
+    "device_put": _put,
     "name": _same,
     "optimization_barrier": lambda operands, _: (
         f"lax.optimization_barrier([{', '.join(operands)}])"

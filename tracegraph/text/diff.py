@@ -87,7 +87,11 @@ def _text(op: Operation, names: Names) -> str:
 
 
 def _change(before: Cost, after: Cost) -> str:
-    if (before.flops, before.bytes) == (after.flops, after.bytes):
-        return "it costs the same"
-    flops = f"FLOPs {quantity(before.flops)} to {quantity(after.flops)}"
-    return f"{flops}, bytes {quantity(before.bytes)} to {quantity(after.bytes)}"
+    """What a graph costs more or less than the other, in what differs."""
+    pairs = (
+        ("FLOPs", before.flops, after.flops),
+        ("exp or log", before.transcendentals, after.transcendentals),
+        ("bytes", before.bytes, after.bytes),
+    )
+    said = [f"{name} {quantity(a)} to {quantity(b)}" for name, a, b in pairs if a != b]
+    return ", ".join(said) or "it costs the same"

@@ -164,22 +164,22 @@ def _region_call(op: Operation, functions: Sequence[str], operands: Sequence[str
 
 def _scan(op: Operation, body: str, operands: Sequence[str]) -> str:
     constants, carried = integer(op, "num_consts"), integer(op, "num_carry")
-    first = ", ".join([*operands[:constants], "*c", "*x"])
+    first = ", ".join([*operands[:constants], "*_c", "*_x"])
     carry = _tuple(operands[constants : constants + carried])
     slices = _tuple(operands[constants + carried :])
     said = "".join(f", {name}={op.attributes[name]!r}" for name in ("length", "reverse", "unroll"))
-    step = f"lambda c, x: {_PARTED}({body}({first}), {carried})"
+    step = f"lambda _c, _x: {_PARTED}({body}({first}), {carried})"
     return f"{_JOINED}(lax.scan({step}, {carry}, {slices}{said}))"
 
 
 def _while(op: Operation, functions: Sequence[str], operands: Sequence[str]) -> str:
     tests, rounds = integer(op, "cond_nconsts"), integer(op, "body_nconsts")
     by_role = dict(zip((region.name for region in op.regions), functions, strict=True))
-    test = ", ".join([*operands[:tests], "*c"])
-    body = ", ".join([*operands[tests : tests + rounds], "*c"])
+    test = ", ".join([*operands[:tests], "*_c"])
+    body = ", ".join([*operands[tests : tests + rounds], "*_c"])
     start = _tuple(operands[tests + rounds :])
-    check = f"lambda c: {by_role['cond_jaxpr']}({test})[0]"
-    return f"lax.while_loop({check}, lambda c: {by_role['body_jaxpr']}({body}), {start})"
+    check = f"lambda _c: {by_role['cond_jaxpr']}({test})[0]"
+    return f"lax.while_loop({check}, lambda _c: {by_role['body_jaxpr']}({body}), {start})"
 
 
 def _constant(op: Operation) -> str:
@@ -191,7 +191,7 @@ def _constant(op: Operation) -> str:
 
 def _gives_list(op: Operation) -> bool:
     """Whether what is called gives a list even for one result."""
-    several = ("optimization_barrier", "sort", "split")
+    several = ("device_put", "optimization_barrier", "sort", "split")
     multiple = bool(getattr(op.primitive, "multiple_results", False))
     return bool(op.regions) or multiple or op.name in several
 

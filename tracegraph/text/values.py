@@ -83,7 +83,7 @@ def array_text(array: Array) -> str:
     """The expression of an array, bit for bit."""
     dtype = dtype_text(array.dtype)
     plain = array.dtype.kind in "biu" or (array.dtype.kind == "f" and _is_plain(array))
-    if plain and array.size <= MAX_LIST:
+    if plain and 0 < array.size <= MAX_LIST:
         return f"np.array({array.tolist()}, {dtype})"
     data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
     read = f'np.frombuffer(base64.b64decode("{data}"), {dtype})'
