@@ -76,6 +76,10 @@ class Opened:
         """What an expression of JavaScript gives."""
         return self.page.evaluate(script)
 
+    def do(self, script: str) -> None:
+        """Has JavaScript done; what it gives back may be as large as the graph, and stays there."""
+        self.page.evaluate(f"void ({script})")
+
     def seconds(self) -> float:
         """What the page's main thread has worked so far, whatever else the machine does."""
         metrics = self._session.send("Performance.getMetrics")["metrics"]

@@ -31,7 +31,7 @@ def test_twenty_thousand_ops_are_collapsed_and_open_by_group(open_report, scopes
     assert len(page.shown()) < 100
     key = page.ask("[...report.graph.places.values()].find((p) => p.isGroup && !p.open).key")
     before = set(page.shown())
-    page.ask(f"report.graph.view.getElementById({key!r}).emit('tap')")
+    page.do(f"report.graph.view.getElementById({key!r}).emit('tap')")
     assert set(page.shown()) != before
     page.page.fill("#search", "layer_150" if scopes else "%tanh_4000")
     page.until("report.model.selection.size === 1")

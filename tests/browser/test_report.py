@@ -82,11 +82,11 @@ def test_a_removed_op_is_marked_where_it_was_and_then_gone(page):
             (stage) => stage.removed.some((op) => report.model.ops[op].n === 'exp'))
     """)
     assert removing > 0
-    page.ask(f"report.model.showStage({removing})")
+    page.do(f"report.model.showStage({removing})")
     assert page.ask("report.graph.view.nodes('.removed').map((n) => n.data('label'))")
     page.page.click("[data-tab=Changes]")
     assert "removed" in page.page.inner_text("#panel")
-    page.ask("report.model.showStage(report.model.stages.length - 1)")
+    page.do("report.model.showStage(report.model.stages.length - 1)")
     assert "exp" not in page.shown()
 
 
@@ -112,9 +112,9 @@ def test_groups_close_and_open(page):
     closed = page.shown()
     assert {"first ▸", "second ▸"} <= set(closed)
     assert "tanh" not in closed
-    page.ask("report.graph.view.getElementById('/g:first').emit('tap')")
+    page.do("report.graph.view.getElementById('/g:first').emit('tap')")
     assert "tanh" in page.shown()
-    page.ask("report.graph.view.getElementById('/g:first').emit('dbltap')")
+    page.do("report.graph.view.getElementById('/g:first').emit('dbltap')")
     assert "tanh" not in page.shown()
     page.page.click("#expand")
     assert {"tanh", "sin"} <= set(page.shown())
@@ -124,7 +124,7 @@ def test_a_loop_opens_like_a_group(page):
     page.page.click("#collapse")
     assert "cos" not in page.shown()
     key = page.ask("[...report.graph.places.values()].find((p) => p.label === 'scan').key")
-    page.ask(f"report.graph.view.getElementById({key!r}).emit('tap')")
+    page.do(f"report.graph.view.getElementById({key!r}).emit('tap')")
     assert {"cos", "inputs", "yield"} <= set(page.shown())
 
 

@@ -21,8 +21,7 @@ function node() {
     "background-color": colour("op"),
     "border-width": 1,
     "border-color": colour("line"),
-    "z-index-compare": "manual",
-    "z-index": 5,
+    "z-compound-depth": "top",
   };
 }
 
@@ -41,7 +40,7 @@ function opened() {
     "min-height": "data(height)",
     "min-height-bias-top": "100%",
     "min-height-bias-bottom": "0%",
-    "z-index": 1,
+    "z-compound-depth": "bottom",
   };
 }
 
@@ -55,12 +54,11 @@ export function drawingStyle() {
     "target-arrow-color": colour("edge"),
     "target-arrow-shape": "triangle",
     "arrow-scale": 0.7,
-    "z-index-compare": "manual",
-    "z-index": 2,
+    "z-compound-depth": "orphan",
     "curve-style": "bezier",
   };
   const chosen = { "border-color": colour("accent"), "border-width": 4 };
-  const near = { "line-color": colour("accent"), "target-arrow-color": colour("accent"), "z-index": 4, opacity: 1 };
+  const near = { "line-color": colour("accent"), "target-arrow-color": colour("accent"), "z-index": 9, opacity: 1 };
   return [
     { selector: "node", style: node() },
     { selector: ".edge", style: { shape: "ellipse", "background-color": colour("input") } },
