@@ -24,7 +24,7 @@ from tracegraph.dispatch import Dispatcher
 from tracegraph.doors import Doors
 from tracegraph.executable.report import KernelReport
 from tracegraph.explanation import Explanation
-from tracegraph.options import Options, kept, settings_of
+from tracegraph.options import Options, kept, settings_of, signature
 from tracegraph.profiling.report import ProfileReport
 from tracegraph.report import Report
 from tracegraph.retraces.history import Retraces
@@ -230,3 +230,6 @@ def function(fun: Any = None, /, **options: Any) -> Any:
         return functools.partial(function, **kept(options))
     specializer = Specializer(fun, settings_of(options))
     return Doors(specializer, Dispatcher(specializer)).open()
+
+
+function.__signature__ = signature()  # pyright: ignore[reportFunctionMemberAccess]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypedDict
+from inspect import Parameter, Signature
+from typing import Any, Final, Literal, TypedDict
 
 from compiler.ir.errors import TracegraphError
 from compiler.passes.configure import configured
@@ -83,30 +84,50 @@ class Settings:
         return replace(self, jit=jit, autograph=False, signature=NOTHING_SAID)
 
 
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "passes": None,
+    "rules": (),
+    "numerics": None,
+    "autotune": False,
+    "autograph": False,
+    "input_signature": None,
+    "buckets": None,
+    "static_nonarrays": False,
+    "check": None,
+    "cache": None,
+    "max_traces": None,
+    "max_ops": None,
+    "max_compile_seconds": None,
+    "max_peak_bytes": None,
+}
+"""What a keyword of ours means where it is left out; all others are ``jax.jit``'s."""
+
+
+def signature() -> Signature:
+    """The signature that ``help`` shows of the decorator."""
+    fun = Parameter("fun", Parameter.POSITIONAL_ONLY, default=None)
+    named = [Parameter(n, Parameter.KEYWORD_ONLY, default=value) for n, value in DEFAULTS.items()]
+    return Signature([fun, *named, Parameter("jit_options", Parameter.VAR_KEYWORD)])
+
+
 def settings_of(options: Mapping[str, Any]) -> Settings:
     """What a user's keywords mean; those that are not ours are ``jax.jit``'s.
 
     Raises:
         TracegraphError: one of ours has a value that means nothing.
     """
-    rest = dict(options)
-
-    def take(name: str, default: Any = None) -> Any:
-        return rest.pop(name, default)
-
-    pipeline = _pipeline(take("passes"), take("rules", ()), take("numerics"))
-    signature = SignatureOptions(
-        take("input_signature"), take("buckets"), take("static_nonarrays", False)
-    )
+    ours = {name: options.get(name, default) for name, default in DEFAULTS.items()}
     return Settings(
-        pipeline=pipeline,
-        autotune=_autotune(take("autotune", False)),
-        autograph=bool(take("autograph", False)),
-        signature=signature,
-        checks=parse_checks(take("check")),
-        budgets=Budgets(**{one.name: take(one.name) for one in fields(Budgets)}),
-        cache=cache_settings(take("cache")),
-        jit=rest,
+        pipeline=_pipeline(ours["passes"], ours["rules"], ours["numerics"]),
+        jit={name: value for name, value in options.items() if name not in DEFAULTS},
+        autotune=_autotune(ours["autotune"]),
+        autograph=bool(ours["autograph"]),
+        signature=SignatureOptions(
+            ours["input_signature"], ours["buckets"], ours["static_nonarrays"]
+        ),
+        checks=parse_checks(ours["check"]),
+        budgets=Budgets(**{one.name: ours[one.name] for one in fields(Budgets)}),
+        cache=cache_settings(ours["cache"]),
     )
 
 

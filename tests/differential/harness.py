@@ -105,7 +105,8 @@ def observe(program: Program, decorator: Any) -> Outcome:
             error = raised
         with contextlib.suppress(Exception):  # a failed callback fails again here
             jax.effects_barrier()
-    warned = frozenset((w.category, _ADDRESS.sub("0x", str(w.message))) for w in caught)
+    said = [w for w in caught if w.category is not tg.RetraceWarning]  # jit has no such warning
+    warned = frozenset((w.category, _ADDRESS.sub("0x", str(w.message))) for w in said)
     return Outcome(value, error, out.getvalue(), warned)
 
 

@@ -46,6 +46,7 @@ class Change:
         return f"{self.kind}{place}: {self.before} -> {self.after}"
 
 
+_PLAIN: Final = (int, float, str, bytes)
 _WORDS: Final = {
     "first": "the first trace",
     "function": "another function object of the same code",
@@ -86,7 +87,8 @@ def is_needless(before: Described, after: Described) -> bool:
     if changes(before, after) != [Change("function")]:
         return False
     return len(before.captured) == len(after.captured) and all(
-        a is b for a, b in zip(before.captured, after.captured, strict=True)
+        a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and a == b)
+        for a, b in zip(before.captured, after.captured, strict=True)
     )
 
 
@@ -99,7 +101,7 @@ def _structure(before: Described, after: Described) -> Iterator[Change]:
         return
     for name, tree in after.trees.items():
         if name in before.trees and before.trees[name] != tree:
-            yield Change("structure", name, short(str(before.trees[name])), short(str(tree)))
+            yield Change("structure", name, short(before.trees[name]), short(tree))
 
 
 def _common(paths: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,16 +44,19 @@ class Described:
 
     Attributes:
         leaves: each array by its path, such as ``batch['x'][0]``.
-        static: each static argument by its name.
-        trees: the structure of each argument.
+        static: each static argument by its name, as text.
+        trees: the structure of each argument, as text.
         settings: JAX's configuration.
         identity: which function object it was.
-        captured: what the function object closes over, and its defaults.
+        captured: what the function object closes over, and its defaults: numbers and texts as they
+            are, of all else a sign that differs from that of any other object.
+
+    None of it keeps an object of the user's alive.
     """
 
     leaves: Mapping[str, Leaf]
-    static: Mapping[str, Any]
-    trees: Mapping[str, Any]
+    static: Mapping[str, str]
+    trees: Mapping[str, str]
     settings: Mapping[str, Any]
     identity: int
     captured: tuple[Any, ...]
@@ -77,16 +81,17 @@ def describe(
     positions, names = jax_compat.static_positions(jitted)
     places = {place % len(args) for place in positions} if args else set[int]()
     leaves: dict[str, Leaf] = {}
-    static: dict[str, Any] = {}
-    trees: dict[str, Any] = {}
+    static: dict[str, str] = {}
+    trees: dict[str, str] = {}
     labels = _labels(fun, len(args))
     given = [(labels[i], value, i in places) for i, value in enumerate(args)]
     given += [(name, value, name in names) for name, value in kwargs.items()]
     for label, value, is_static in given:
         if is_static:
-            static[label] = value
+            static[label] = short(value)
             continue
-        paths, trees[label] = jax.tree_util.tree_flatten_with_path(value)
+        paths, tree = jax.tree_util.tree_flatten_with_path(value)
+        trees[label] = str(tree)
         for path, leaf in paths:
             leaves[label + jax.tree_util.keystr(path)] = _leaf(leaf)
     own = inspect.unwrap(fun)
@@ -138,14 +143,25 @@ def _settings() -> dict[str, Any]:
 def _captured(fun: Any) -> tuple[Any, ...]:
     """What a function object holds of its surroundings."""
     if not isinstance(fun, types.FunctionType):
-        return (fun,)
+        return (_sign(fun),)
     found: list[Any] = []
     for cell in fun.__closure__ or ():
         try:
             found.append(cell.cell_contents)
         except ValueError:  # not assigned yet
             found.append(None)
-    return (*found, *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values())
+    found += [*(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
+    return tuple(map(_sign, found))
+
+
+def _sign(value: Any) -> Any:
+    """What stands for a value: itself if it is plain, else something that only it has."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes, types.ModuleType, type)):
+        return value
+    try:
+        return weakref.ref(value)  # the same object for as long as the value lives
+    except TypeError:
+        return object()
 
 
 def short(value: object) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import jax
@@ -34,14 +34,16 @@ class Structure:
         paths: for each leaf, where in the object it lies, such as ``layer.kernel``.
         count: how many objects there are.
         in_context: whether they were split in nnx's update context.
+        number: counts the structures of a function.
     """
 
-    graphdef: Any
-    tree: Any
-    owners: tuple[int, ...]
-    paths: tuple[str, ...]
+    graphdef: Any = field(repr=False)
+    tree: Any = field(repr=False)
+    owners: tuple[int, ...] = field(repr=False)
+    paths: tuple[str, ...] = field(repr=False)
     count: int
     in_context: bool
+    number: int
 
 
 class Packed:
@@ -143,7 +145,9 @@ class Plans:
             places = nnx_objects.places(state)
             owners = tuple(path[0] for path in places)
             paths = tuple(".".join(map(str, path[1:])) for path in places)
-            self._structures[key] = Structure(graphdef, tree, owners, paths, count, in_context)
+            self._structures[key] = Structure(
+                graphdef, tree, owners, paths, count, in_context, len(self._structures)
+            )
         return self._structures[key], values
 
     def _keep(self, key: tuple[int, ...], objects: Sequence[Any], plan: Plan | None) -> None:
