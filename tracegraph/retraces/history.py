@@ -138,11 +138,11 @@ class History:
     def _is_avoidable(self, row: Retrace, call: Described) -> bool:
         """Function objects of one code are one function only if they close over the same things.
 
-        And only a loop makes so many of them that it is worth a word.
+        And only a loop makes so many of them, one after the other, that it is worth a word.
         """
         if row.cause.kind != "function":
             return True
-        return is_in_loop() and any(is_needless(before, call) for before in self.calls[:-1])
+        return is_in_loop() and is_needless(self.calls[-2], call)
 
 
 _lock = threading.Lock()
