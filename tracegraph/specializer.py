@@ -87,6 +87,7 @@ class Specializer:
 
     def captured(self, args: Any, kwargs: Any) -> Any:
         """The trace of the user's Python, from jit's cache where it is there already."""
+        runs = None if self.front is None else self.front.runs
         start = time.perf_counter()
         with capturing(), ways_out(converted=self.settings.autograph):
             traced = jax_compat.method(self.plain, "trace")(*args, **kwargs)
@@ -94,7 +95,8 @@ class Specializer:
         self.effects = self.effects or bool(traced.jaxpr.effects)
         if traced.jaxpr not in self._facts:
             self._facts[traced.jaxpr] = self._facts_of(args, kwargs)
-        self.recorder.traced(traced, args, kwargs, milliseconds)
+        ran = runs is None or self.front is None or self.front.runs != runs
+        self.recorder.traced(traced, args, kwargs, milliseconds, python_ran=ran)
         return traced
 
     def prepared(self, args: Any, kwargs: Any) -> Any:

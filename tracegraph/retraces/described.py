@@ -17,6 +17,7 @@ import jax
 import jax.core
 
 from compiler.lowering import jax_compat
+from tracegraph.signatures.static_leaves import StaticLeaf
 
 _LONGEST: Final = 80
 
@@ -90,12 +91,20 @@ def describe(
         if is_static:
             static[label] = short(value)
             continue
-        paths, tree = jax.tree_util.tree_flatten_with_path(value)
+        paths, tree = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_static)
         trees[label] = str(tree)
         for path, leaf in paths:
-            leaves[label + jax.tree_util.keystr(path)] = _leaf(leaf)
+            place = label + jax.tree_util.keystr(path)
+            if _is_static(leaf):
+                static[place] = short(leaf)
+            else:
+                leaves[place] = _leaf(leaf)
     own = inspect.unwrap(fun)
     return Described(leaves, static, trees, _settings(), identity, _captured(own))
+
+
+def _is_static(leaf: Any) -> bool:
+    return isinstance(leaf, StaticLeaf)
 
 
 def _labels(fun: Callable[..., Any], count: int) -> list[str]:

@@ -45,18 +45,24 @@ class Recorder:
         )
 
     def traced(
-        self, traced: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], milliseconds: float
+        self,
+        traced: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        milliseconds: float,
+        *,
+        python_ran: bool,
     ) -> None:
-        """Enters a trace, if it is a new one.
+        """Enters a trace, if it is a new one; as a compilation if the user's Python did not run.
 
         Raises:
             BudgetError: it is one too many.
         """
         if traced.jaxpr in self._known:
             return
-        row = self._enter(traced, args, kwargs, is_trace=True)
+        row = self._enter(traced, args, kwargs, is_trace=python_ran)
         row.trace_ms = milliseconds
-        self._traces += 1
+        self._traces += python_ran
         self.budgets.check_trace(row, self._traces)
 
     def compiled(
@@ -76,12 +82,13 @@ class Recorder:
             return
         known = self._known.get(traced.jaxpr)
         row = known[0] if known is not None else self._enter(traced, args, kwargs, is_trace=True)
-        if row.compile_ms:
+        is_first = not row.compile_ms
+        if not is_first:
             row = self._enter(traced, args, kwargs, is_trace=False)
         program = program_of(traced)
         times = None if program is None else program.times
         passes = 0.0 if times is None else times.importing + times.passes + times.exporting
-        row.add(spent, passes if row.traced else 0.0)
+        row.add(spent, passes if is_first else 0.0)
         self.budgets.check_compile(row)
 
     def check(self, traced: Any, program_of: Callable[[Any], Program | None]) -> None:

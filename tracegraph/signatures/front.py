@@ -121,6 +121,11 @@ class Front:
             return ""
         return self.buckets.names_of(self._signed.bind(args, kwargs))
 
+    @property
+    def runs(self) -> int | None:
+        """How often the user's Python ran; None where it runs for each trace of jit's."""
+        return None if self._signed is None else self._signed.runs
+
     def forget(self) -> None:
         """Forgets what was traced."""
         if self._signed is not None:

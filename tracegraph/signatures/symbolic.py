@@ -58,6 +58,9 @@ class SignedFunction:
         fun: the user's function.
         signature: what its arguments must be.
         static: the positions and names of the arguments that jit takes as static.
+
+    Attributes:
+        runs: how often the user's Python ran.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SignedFunction:
         self.symbols = Symbols(signature.name, signature.specs())
         self._static = static
         self._captures: dict[Hashable, Capture] = {}
+        self.runs = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: symbolic sizes belong to this process."""
@@ -81,6 +85,7 @@ class SignedFunction:
         """The function's result; a call that does not fit the signature is refused."""
         bound = self.bind(args, kwargs)
         if bound.is_exact or not jax_compat.is_tracing_for_jit():
+            self.runs += 1
             return self.fun(*args, **kwargs)
         return self.capture(bound, args, kwargs).at(bound, self._dynamic(args, kwargs))
 
@@ -98,6 +103,7 @@ class SignedFunction:
         found = self._captures.get(key)
         if found is not None:
             return found
+        self.runs += 1
         made = self._trace(bound, args, kwargs)
         if jax_compat.traced_consts(made.traced):
             return made  # it belongs to a trace outside, and ends with it

@@ -251,3 +251,17 @@ def test_tracing_twice_the_same_is_one_trace():
     step(X)
     assert len(step.retraces()) == 1
     assert jax_compat.at_top_level()
+
+
+def test_one_trace_for_all_sizes_is_one():
+    step = tg.function(lambda x: x + 1, input_signature=[tg.Spec(("n",), "float32")], max_traces=1)
+    for size in range(1, 7):
+        step(np.ones(size, np.float32))
+    assert [row.traced for row in step.retraces()] == [True] + [False] * 5
+
+
+def test_static_leaves_are_static_values():
+    step = tg.function(lambda x, config: x, static_nonarrays=True)
+    step(X, {"mode": "a"})
+    step(X, {"mode": "b"})
+    assert str(step.retraces()[-1].cause) == "static value of config['mode']: 'a' -> 'b'"

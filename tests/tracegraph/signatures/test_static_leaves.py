@@ -76,6 +76,7 @@ def test_leaves_within_trees_and_keywords():
     assert seen == [[3, "mul"], [3, "other"]]
 
 
+@pytest.mark.filterwarnings("ignore:.*traced again:UserWarning")
 def test_numbers_are_told_apart_as_python_does_not():
     step, seen = traced(lambda x, n: x * n)
     results = [step(jnp.ones(2, jnp.int32), n) for n in (1, 1.0, True, 1, 1.0, 0.0, -0.0)]
