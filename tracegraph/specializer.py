@@ -73,7 +73,7 @@ class Specializer:
         self.plain: Any = jax.jit(self.fun, **settings.jit)
         self.programs = Programs(settings.pipeline)
         self._seen_through = Programs(transparent_form(settings.pipeline))
-        self.recorder = Recorder(self.user, self.plain, settings.budgets)
+        self.recorder = Recorder(self.user, self.plain, settings)
         self.effects = False
         self._facts: weakref.WeakKeyDictionary[Any, CallFacts] = weakref.WeakKeyDictionary()
         with warnings.catch_warnings():

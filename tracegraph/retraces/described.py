@@ -49,8 +49,8 @@ class Described:
         trees: the structure of each argument, as text.
         settings: JAX's configuration.
         identity: which function object it was.
-        captured: what the function object closes over, and its defaults: numbers and texts as they
-            are, of all else a sign that differs from that of any other object.
+        captured: what the function object closes over, its defaults and its options: numbers and
+            texts as they are, of all else a sign that differs from that of any other object.
 
     None of it keeps an object of the user's alive.
     """

@@ -7,16 +7,17 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from compiler.lowering import jax_compat
-from tracegraph.retraces.budgets import Budgets
 from tracegraph.retraces.clock import Spent
 from tracegraph.retraces.described import Described, describe
 from tracegraph.retraces.history import LISTENERS, Retrace, Retraces, history_of
 from tracegraph.userlines import calling_line
 
 if TYPE_CHECKING:
+    from tracegraph.options import Settings
     from tracegraph.program import Program
 
 jax_compat.hide_frames(__file__)
@@ -30,11 +31,12 @@ class Recorder:
     Args:
         fun: the user's function.
         jitted: its jit callable.
-        budgets: what it may cost.
+        settings: how it is traced and compiled, and what it may cost.
     """
 
-    def __init__(self, fun: Callable[..., Any], jitted: Any, budgets: Budgets) -> None:
-        self.budgets = budgets
+    def __init__(self, fun: Callable[..., Any], jitted: Any, settings: Settings) -> None:
+        self.budgets = settings.budgets
+        self._settings = settings
         self._fun, self._jitted = fun, jitted
         self._name = jax_compat.function_name(jitted)
         self._history = history_of(fun, self)
@@ -108,6 +110,7 @@ class Recorder:
         self, traced: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_trace: bool
     ) -> Retrace:
         call = describe(self._fun, self._jitted, args, kwargs, self._identity)
+        call = replace(call, captured=(*call.captured, repr(self._settings.of_program)))
         number = len(self._history.rows) + 1
         changes = self._history.changes_to(call)
         row = Retrace(number, self._name, changes, calling_line(), is_trace)

@@ -265,3 +265,8 @@ def test_static_leaves_are_static_values():
     step(X, {"mode": "a"})
     step(X, {"mode": "b"})
     assert str(step.retraces()[-1].cause) == "static value of config['mode']: 'a' -> 'b'"
+
+
+def test_other_options_make_another_function():
+    for level in ("exact", "rounding", "reassociate", "fast", "exact", "fast"):
+        tg.function(jnp.negative, numerics=level)(X)
