@@ -24,7 +24,7 @@ from tracegraph.dispatch import Dispatcher
 from tracegraph.doors import Doors
 from tracegraph.executable.report import KernelReport
 from tracegraph.explanation import Explanation
-from tracegraph.options import Options, kept, settings_of, signature
+from tracegraph.options import Options, kept, naming_misspelt, settings_of, signature
 from tracegraph.profiling.report import ProfileReport
 from tracegraph.report import Report
 from tracegraph.retraces.history import Retraces
@@ -228,7 +228,8 @@ def function(fun: Any = None, /, **options: Any) -> Any:
     """
     if fun is None:
         return functools.partial(function, **kept(options))
-    specializer = Specializer(fun, settings_of(options))
+    with naming_misspelt(options):
+        specializer = Specializer(fun, settings_of(options))
     return Doors(specializer, Dispatcher(specializer)).open()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from inspect import Parameter, Signature
 from typing import Any, Final, Literal, TypedDict
@@ -121,13 +123,40 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         pipeline=_pipeline(ours["passes"], ours["rules"], ours["numerics"]),
         jit={name: value for name, value in options.items() if name not in DEFAULTS},
         autotune=_autotune(ours["autotune"]),
-        autograph=bool(ours["autograph"]),
+        autograph=_switch("autograph", ours["autograph"]),
         signature=SignatureOptions(
-            ours["input_signature"], ours["buckets"], ours["static_nonarrays"]
+            ours["input_signature"],
+            ours["buckets"],
+            _switch("static_nonarrays", ours["static_nonarrays"]),
         ),
         checks=parse_checks(ours["check"]),
         budgets=Budgets(**{one.name: ours[one.name] for one in fields(Budgets)}),
         cache=cache_settings(ours["cache"]),
+    )
+
+
+@contextmanager
+def naming_misspelt(options: Mapping[str, Any]) -> Generator[None]:
+    """Adds a note to jit's ``TypeError`` about a keyword that is like one of ours."""
+    try:
+        yield
+    except TypeError as error:
+        for name in options:
+            near = difflib.get_close_matches(name, DEFAULTS, n=1)
+            if name not in DEFAULTS and near and repr(name) in str(error):
+                error.add_note(f"tracegraph: did you mean {near[0]}?")
+        raise
+
+
+def _switch(name: str, value: object) -> bool:
+    """What is on or off."""
+    if isinstance(value, bool):
+        return value
+    raise TracegraphError(
+        f"{name} is on or off",
+        expected=f"{name}=True or {name}=False",
+        found=repr(value),
+        hint=f"write {name}=True to have it",
     )
 
 

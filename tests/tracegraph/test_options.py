@@ -1,0 +1,40 @@
+"""The decorator's keywords: what is said of one that is misspelt or means nothing."""
+
+import inspect
+from typing import get_type_hints
+
+import jax
+import pytest
+
+import tracegraph as tg
+from tracegraph.options import DEFAULTS, Options
+
+
+def test_a_misspelt_keyword_keeps_jits_error_and_names_the_nearest():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'chek'") as caught:
+        tg.function(lambda x: x, chek="nan")
+    assert caught.value.__notes__ == ["tracegraph: did you mean check?"]
+
+
+def test_a_keyword_like_none_of_ours_has_jits_error_alone():
+    with pytest.raises(TypeError) as caught:
+        tg.function(lambda x: x, zzz=1)
+    assert not getattr(caught.value, "__notes__", [])
+
+
+@pytest.mark.parametrize("name", ["autograph", "static_nonarrays"])
+def test_a_switch_is_on_or_off(name):
+    with pytest.raises(tg.TracegraphError) as caught:
+        tg.function(lambda x: x, **{name: "yes"})
+    assert str(caught.value).splitlines() == [
+        f"{name} is on or off",
+        f"  expected: {name}=True or {name}=False",
+        "  found: 'yes'",
+        f"  what to do: write {name}=True to have it",
+    ]
+
+
+def test_every_keyword_is_typed():
+    """Ours by their defaults, jit's by its own signature."""
+    jits = set(inspect.signature(jax.jit).parameters) - {"fun", "abstracted_axes"}
+    assert jits | set(DEFAULTS) == set(get_type_hints(Options))
