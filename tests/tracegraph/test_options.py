@@ -10,16 +10,21 @@ import tracegraph as tg
 from tracegraph.options import DEFAULTS, Options
 
 
+def our_notes(error):
+    """The notes on an error but for JAX's own, which says that frames are left out."""
+    return [n for n in getattr(error, "__notes__", []) if n.startswith("tracegraph")]
+
+
 def test_a_misspelt_keyword_keeps_jits_error_and_names_the_nearest():
     with pytest.raises(TypeError, match="unexpected keyword argument 'chek'") as caught:
         tg.function(lambda x: x, chek="nan")
-    assert caught.value.__notes__ == ["tracegraph: did you mean check?"]
+    assert our_notes(caught.value) == ["tracegraph: did you mean check?"]
 
 
 def test_a_keyword_like_none_of_ours_has_jits_error_alone():
     with pytest.raises(TypeError) as caught:
         tg.function(lambda x: x, zzz=1)
-    assert not getattr(caught.value, "__notes__", [])
+    assert not our_notes(caught.value)
 
 
 @pytest.mark.parametrize("name", ["autograph", "static_nonarrays"])
