@@ -66,8 +66,9 @@ class Dispatcher:
 
     def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A miss of the callable whose C++ dispatch does not walk through objects."""
-        if self.state is not None and self.state.takes(args, kwargs):
-            return jax_compat.uncached(self.state.call(args, kwargs))
+        answer = self._with_objects(args, kwargs)
+        if answer is not None:
+            return answer
         if jax_compat.learn_classes((args, kwargs), nnx_objects.is_stateful):
             return jax_compat.uncached(self._direct(*args, **kwargs))
         return self._on_call(compile, args, kwargs)
@@ -85,8 +86,9 @@ class Dispatcher:
 
     def _on_miss(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         behind = self._specializer
-        if self.state is not None and self.state.takes(args, kwargs):
-            return jax_compat.uncached(self.state.call(args, kwargs))
+        answer = self._with_objects(args, kwargs)
+        if answer is not None:
+            return answer
         if capturing.active:  # the function becomes part of the graph that is being captured
             behind.captured(args, kwargs)
             return jax_compat.uncached(behind.plain(*args, **kwargs))
@@ -95,6 +97,13 @@ class Dispatcher:
         if self._checked is not None:
             return jax_compat.uncached(self._checked(args, kwargs))
         return self._compiled(compile, args, kwargs)
+
+    def _with_objects(self, args: Any, kwargs: Any) -> Any:
+        """The answer to a call that has to do with nnx objects; None for any other."""
+        concerned = None if self.state is None else self.state.concerned(args, kwargs)
+        if self.state is None or concerned is None:
+            return None
+        return jax_compat.uncached(self.state.call(args, kwargs, concerned))
 
     def _compiled(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The first call of a signature, at the top level."""

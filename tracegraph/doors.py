@@ -105,10 +105,11 @@ class Doors:
         front, state = self._specializer.front, self._dispatcher.state
         if front is not None:
             args, kwargs = front.arguments(args, kwargs)
-        if state is None or not state.takes(args, kwargs):
+        concerned = None if state is None else state.concerned(args, kwargs)
+        if state is None or concerned is None:
             yield Asked(self._specializer, args, kwargs, packed=False)
             return
-        with state.opened(args, kwargs) as prepared:
+        with state.opened(args, kwargs, concerned) as prepared:
             yield Asked(state.specializer, prepared.args, prepared.kwargs, packed=True)
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from compiler.lowering import jax_compat
-from tracegraph.state.stateful import Prepared, StatefulFunction
+from tracegraph.state.stateful import Concerned, Prepared, StatefulFunction
 
 jax_compat.hide_frames(__file__)
 
@@ -39,17 +39,19 @@ class StateRoute:
         self._specialize = specialize
         self.is_open = False
 
-    def takes(self, args: Any, kwargs: Any) -> bool:
-        """Whether a call concerns nnx objects."""
-        return self._function.concerns(args, kwargs)
+    def concerned(self, args: Any, kwargs: Any) -> Concerned | None:
+        """The nnx objects that a call has to do with; None if it does not go here."""
+        return self._function.concerned(args, kwargs)
 
-    def call(self, args: Any, kwargs: Any) -> Any:
+    def call(self, args: Any, kwargs: Any, concerned: Concerned) -> Any:
         """Runs a call, and updates its objects in place."""
-        return self._function.call(self.dispatcher.user, args, kwargs)
+        return self._function.call(self.dispatcher.user, args, kwargs, concerned)
 
-    def opened(self, args: Any, kwargs: Any) -> AbstractContextManager[Prepared]:
+    def opened(
+        self, args: Any, kwargs: Any, concerned: Concerned
+    ) -> AbstractContextManager[Prepared]:
         """A call with its objects packed."""
-        return self._function.opened(args, kwargs)
+        return self._function.opened(args, kwargs, concerned)
 
     @property
     def specializer(self) -> Any:

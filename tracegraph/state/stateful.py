@@ -45,6 +45,18 @@ class StructureChanged(Exception):  # noqa: N818 - no error: the call is made ag
     """The traced function changed more than values."""
 
 
+class Concerned(NamedTuple):
+    """The nnx objects that a call has to do with.
+
+    Attributes:
+        given: those in its arguments, in order, as often as they occur.
+        captured: those that the function reaches by itself.
+    """
+
+    given: Sequence[Any]
+    captured: Sequence[Any]
+
+
 class Prepared(NamedTuple):
     """A call with its objects packed.
 
@@ -85,48 +97,49 @@ class StatefulFunction:
             return options
         return {**options, "out_shardings": (options["out_shardings"], None)}
 
-    def concerns(self, args: Any, kwargs: Any) -> bool:
-        """Whether a call has to do with nnx objects."""
+    def concerned(self, args: Any, kwargs: Any) -> Concerned | None:
+        """The nnx objects that a call has to do with; None for most."""
         if nnx_objects.loaded() is None:
-            return False
-        return bool(nnx_objects.stateful_leaves((args, kwargs)) or captured_objects(self._source))
+            return None
+        given = nnx_objects.stateful_leaves((args, kwargs))
+        captured = captured_objects(self._source)
+        return Concerned(given, captured) if given or captured else None
 
-    def call(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def call(self, run: Callable[..., Any], args: Any, kwargs: Any, concerned: Concerned) -> Any:
         """Runs the pure function on a call's packed arguments and updates the caller's objects.
 
         Args:
             run: the pure function, compiled or not.
             args: the caller's positional arguments.
             kwargs: the caller's keyword arguments.
+            concerned: the objects that it has to do with.
 
         Returns:
             What the user's function returns.
         """
-        with self.opened(args, kwargs) as prepared:
-            try:
+        try:
+            with self.opened(args, kwargs, concerned) as prepared:
                 result, changed = run(*prepared.args, **prepared.kwargs)
-            except StructureChanged:
-                self._in_context.add(prepared.structure)
-            else:
                 return self._written(prepared, result, changed)
-        return self.call(run, args, kwargs)
+        except StructureChanged:  # from now on it is opened in nnx's update context
+            return self.call(run, args, kwargs, concerned)
 
     @contextmanager
-    def opened(self, args: Any, kwargs: Any) -> Generator[Prepared]:
+    def opened(self, args: Any, kwargs: Any, concerned: Concerned) -> Generator[Prepared]:
         """A call with its objects packed, for as long as nnx's update context has to be open."""
-        given = nnx_objects.stateful_leaves((args, kwargs))
-        objects = [*given, *captured_objects(self._source)]
+        given = len(concerned.given)
+        objects = [*concerned.given, *concerned.captured]
         structure, values, plan = self._plans.pack(objects)
         if plan is not None and structure not in self._in_context:
             try:
-                yield self._prepared(args, kwargs, len(given), (structure, values, plan))
+                yield self._prepared(args, kwargs, given, (structure, values, plan))
             except StructureChanged:
                 self._in_context.add(structure)  # whoever asks again is served
                 raise
             return
         with nnx_objects.update_context():
             structure, values = self._plans.pack_in_context(objects)
-            yield self._prepared(args, kwargs, len(given), (structure, values, None))
+            yield self._prepared(args, kwargs, given, (structure, values, None))
 
     def _prepared(
         self, args: Any, kwargs: Any, given: int, pack: tuple[Structure, list[Any], Plan | None]

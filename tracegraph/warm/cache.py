@@ -16,7 +16,7 @@ import os
 import pickle
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -105,16 +105,13 @@ class FunctionCache:
     misses: int = 0
     declined: dict[str, None] = field(default_factory=dict[str, None])
 
-    def key(self, jitted: Any, args: Any, kwargs: Any) -> str | None:
-        """The key of a call; None if there is none, for a reason that ``info`` will give."""
+    def key(self, form: Hashable) -> str | None:
+        """The key of a form of call; None if there is none, as ``info`` will say with the reason."""
         try:
-            settings = (jax_compat.trace_settings(), getattr(jax.config, "jax_default_device"))  # noqa: B009 - not in its types
-            parts = (self.fun, self.made_by, _signature(jitted, args, kwargs), settings)
+            parts = (self.fun, self.made_by, form)
             return hashlib.sha256(f"{fingerprint(*parts)} {_surroundings()}".encode()).hexdigest()
         except UnfingerprintableError as reason:
             return self.decline(str(reason))
-        except TypeError:  # an argument that is no array: jit says so in its own words
-            return None
 
     def decline(self, reason: str) -> None:
         """Notes why something is not kept."""
@@ -181,10 +178,18 @@ def cache_settings(cache: object) -> Cache | None:
     )
 
 
-def _signature(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """All that the trace and the program may depend on of a call's arguments, but their values."""
+def form_of(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+    """All that the trace and the program may depend on of a call, but the function and values.
+
+    Raises:
+        TypeError: an argument is no array, or a static one cannot be hashed.
+    """
     leaves, tree = jax.tree.flatten(jax_compat.dynamic_arguments(jitted, args, kwargs))
-    return tuple(map(_leaf, leaves)), tree, jax_compat.static_arguments(jitted, args, kwargs)
+    static = tuple(jax_compat.static_arguments(jitted, args, kwargs).items())
+    device = getattr(jax.config, "jax_default_device")  # noqa: B009 - not in its types
+    form = tuple(map(_leaf, leaves)), tree, static, jax_compat.trace_settings(), device
+    hash(form)
+    return form
 
 
 def _leaf(value: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 import jax
@@ -18,7 +18,7 @@ from compiler.ir.printer import print_graph
 from compiler.lowering import jax_compat
 from tracegraph.program import Program
 from tracegraph.userlines import user_level
-from tracegraph.warm.cache import CacheWarning, FunctionCache
+from tracegraph.warm.cache import CacheWarning, FunctionCache, form_of
 
 jax_compat.hide_frames(__file__)
 
@@ -47,22 +47,22 @@ class WarmRoute:
     ) -> None:
         self.cache = cache
         self._jitted, self._build, self._program_of_call = jitted, build, program_of_call
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[Hashable, Answer] = {}
         self._lock = threading.RLock()
 
     def answer(self, args: Any, kwargs: Any) -> Any:
         """What to return for a miss; None if the call has to go the ordinary way."""
         if any(getattr(jax.config, name) for name in _OP_BY_OP):
             return None
-        key = self.cache.key(self._jitted, args, kwargs)
-        if key is None:
+        try:
+            form = form_of(self._jitted, args, kwargs)
+        except TypeError:  # jit says so in its own words
             return None
         with self._lock:
-            found = self._answers.get(key) or self._read(key, args, kwargs)
-            found = found or self._made(key, args, kwargs)
+            found = self._answers.get(form) or self._found(form, args, kwargs)
             if found is None:
                 return None
-            self._answers[key] = found
+            self._answers[form] = found
         positional, named = jax_compat.dynamic_arguments(self._jitted, args, kwargs)
         return found(*positional, **named)
 
@@ -70,6 +70,13 @@ class WarmRoute:
         """Forgets what is in memory; the entries on disk stay."""
         with self._lock:
             self._answers.clear()
+
+    def _found(self, form: Hashable, args: Any, kwargs: Any) -> Answer | None:
+        """The program of a form of call that is new to this process: from disk, or made."""
+        key = self.cache.key(form)
+        if key is None:
+            return None
+        return self._read(key, args, kwargs) or self._made(key, args, kwargs)
 
     def _read(self, key: str, args: Any, kwargs: Any) -> Answer | None:
         tree = jax.tree.structure(jax_compat.dynamic_arguments(self._jitted, args, kwargs))
