@@ -25,6 +25,7 @@ from tracegraph.retraces.clock import measuring
 from tracegraph.specializer import Specializer
 from tracegraph.state import nnx_objects
 from tracegraph.state.route import StateRoute
+from tracegraph.state.stateful import IsFunctional
 from tracegraph.warm.cache import FunctionCache
 from tracegraph.warm.route import WarmRoute
 
@@ -66,6 +67,8 @@ class Dispatcher:
 
     def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A miss of the callable whose C++ dispatch does not walk through objects."""
+        if self.state is not None and self.state.is_functional:
+            return jax_compat.uncached(self._direct(*args, **kwargs))
         answer = self._with_objects(args, kwargs)
         if answer is not None:
             return answer
@@ -99,11 +102,17 @@ class Dispatcher:
         return self._compiled(compile, args, kwargs)
 
     def _with_objects(self, args: Any, kwargs: Any) -> Any:
-        """The answer to a call that has to do with nnx objects; None for any other."""
+        """The answer to a call that has to do with nnx objects; None for any other.
+
+        A function that takes objects as trees and returns new ones is any other.
+        """
         concerned = None if self.state is None else self.state.concerned(args, kwargs)
         if self.state is None or concerned is None:
             return None
-        return jax_compat.uncached(self.state.call(args, kwargs, concerned))
+        try:
+            return jax_compat.uncached(self.state.call(args, kwargs, concerned))
+        except IsFunctional:
+            return None
 
     def _compiled(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The first call of a signature, at the top level."""

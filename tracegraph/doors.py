@@ -29,7 +29,7 @@ from tracegraph.retraces.history import Retraces
 from tracegraph.runs import Call
 from tracegraph.signatures.table import Signatures
 from tracegraph.specializer import Specializer
-from tracegraph.state.stateful import StructureChanged
+from tracegraph.state.stateful import IsFunctional, StructureChanged
 from tracegraph.trace import Trace
 from tracegraph.verification import Verification
 from tracegraph.verify import level_of, verify_call
@@ -58,16 +58,16 @@ class Asked(NamedTuple):
 
 
 def _asked_again(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """The method, which asks once more if the function turns out to change nnx objects' structure.
+    """The method, which asks once more if a trace shows that the call goes another way.
 
-    From then on the call is packed in the way that allows for it.
+    That is so if the function changes the structure of nnx objects, or takes them as trees.
     """
 
     @functools.wraps(method)
     def asking(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, *args, **kwargs)
-        except StructureChanged:
+        except (StructureChanged, IsFunctional):
             return method(self, *args, **kwargs)
 
     return asking
@@ -106,7 +106,7 @@ class Doors:
         if front is not None:
             args, kwargs = front.arguments(args, kwargs)
         concerned = None if state is None else state.concerned(args, kwargs)
-        if state is None or concerned is None:
+        if state is None or concerned is None or state.is_functional:
             yield Asked(self._specializer, args, kwargs, packed=False)
             return
         with state.opened(args, kwargs, concerned) as prepared:

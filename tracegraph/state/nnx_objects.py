@@ -125,6 +125,11 @@ def nodes(objects: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     yield from nnx.module.iter_graph(list(objects))
 
 
+def parts(objects: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The objects and variables that hang on some objects, each once, with its path."""
+    return ((path, node) for path, node in nodes(objects) if is_stateful(node))
+
+
 def is_variable(value: Any) -> bool:
     """Whether it is an nnx variable."""
     nnx = loaded()

@@ -43,8 +43,17 @@ class StateRoute:
         """The nnx objects that a call has to do with; None if it does not go here."""
         return self._function.concerned(args, kwargs)
 
+    @property
+    def is_functional(self) -> bool:
+        """Whether the function takes objects as trees and returns new ones, as for plain jit."""
+        return self._function.is_functional
+
     def call(self, args: Any, kwargs: Any, concerned: Concerned) -> Any:
-        """Runs a call, and updates its objects in place."""
+        """Runs a call, and updates its objects in place.
+
+        Raises:
+            IsFunctional: it changes none, and jit's own way serves it.
+        """
         return self._function.call(self.dispatcher.user, args, kwargs, concerned)
 
     def opened(

@@ -45,6 +45,10 @@ class StructureChanged(Exception):  # noqa: N818 - no error: the call is made ag
     """The traced function changed more than values."""
 
 
+class IsFunctional(Exception):  # noqa: N818 - no error: the call is made again the other way
+    """The traced function changed no object, and returned new ones: jit's own way serves it."""
+
+
 class Concerned(NamedTuple):
     """The nnx objects that a call has to do with.
 
@@ -80,6 +84,9 @@ class StatefulFunction:
         fun: the function that jit would trace.
         source: the user's own function, in whose surroundings captured objects are looked for.
         options: those of ``jax.jit``.
+
+    Attributes:
+        is_functional: whether the last trace took objects as trees and returned new ones.
     """
 
     def __init__(
@@ -90,6 +97,7 @@ class StatefulFunction:
         self._keep_all = bool(options.get("donate_argnums") or options.get("donate_argnames"))
         self._plans = Plans()
         self._in_context: set[Structure] = set()
+        self.is_functional = False
 
     def options(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of ``jax.jit`` for the pure function, from those for the user's."""
@@ -120,6 +128,7 @@ class StatefulFunction:
         try:
             with self.opened(args, kwargs, concerned) as prepared:
                 result, changed = run(*prepared.args, **prepared.kwargs)
+                self.is_functional = False
                 return self._written(prepared, result, changed)
         except StructureChanged:  # from now on it is opened in nnx's update context
             return self.call(run, args, kwargs, concerned)
@@ -135,6 +144,9 @@ class StatefulFunction:
                 yield self._prepared(args, kwargs, given, (structure, values, plan))
             except StructureChanged:
                 self._in_context.add(structure)  # whoever asks again is served
+                raise
+            except IsFunctional:
+                self.is_functional = True
                 raise
             return
         with nnx_objects.update_context():
@@ -182,11 +194,25 @@ class StatefulFunction:
     ) -> dict[int, Any]:
         """The leaves that the function gave other values, by number."""
         graphdef, state = nnx_objects.split(objects)
-        if graphdef != structure.graphdef or nnx_objects.stateful_leaves(result):
+        pairs = list(zip(values, jax.tree.leaves(state), strict=False))
+        same = graphdef == structure.graphdef
+        returned = nnx_objects.stateful_leaves(result)
+        if returned and same and self._is_apart(objects, returned, pairs):
+            raise IsFunctional
+        if returned or not same:
             raise StructureChanged
-        after = jax.tree.leaves(state)
-        pairs = enumerate(zip(values, after, strict=True))
-        return {place: new for place, (old, new) in pairs if self._keep_all or new is not old}
+        keep = self._keep_all
+        return {place: new for place, (old, new) in enumerate(pairs) if keep or new is not old}
+
+    def _is_apart(
+        self, objects: Sequence[Any], returned: Sequence[Any], pairs: Sequence[tuple[Any, Any]]
+    ) -> bool:
+        """Whether no object was changed and the returned ones share nothing with them."""
+        if any(new is not old for old, new in pairs) or captured_objects(self._source):
+            return False
+        parts = [id(part) for _, part in nnx_objects.parts(objects)]
+        new = [id(part) for one in returned for _, part in nnx_objects.parts([one])]
+        return len(set(new)) == len(new) and not set(parts) & set(new)
 
 
 def _in_context(objects: Sequence[Any], result: Any) -> tuple[Any, Any]:

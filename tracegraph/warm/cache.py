@@ -106,7 +106,7 @@ class FunctionCache:
     declined: dict[str, None] = field(default_factory=dict[str, None])
 
     def key(self, form: Hashable) -> str | None:
-        """The key of a form of call; None if there is none, as ``info`` will say with the reason."""
+        """The key of a form of call; None if there is none, and ``info`` says why."""
         try:
             parts = (self.fun, self.made_by, form)
             return hashlib.sha256(f"{fingerprint(*parts)} {_surroundings()}".encode()).hexdigest()
