@@ -270,3 +270,14 @@ def test_static_leaves_are_static_values():
 def test_other_options_make_another_function():
     for level in ("exact", "rounding", "reassociate", "fast", "exact", "fast"):
         tg.function(jnp.negative, numerics=level)(X)
+
+
+def test_calls_of_the_same_function_object_come_before_all_others():
+    def scaled(by):
+        return tg.function(lambda x: x * by)
+
+    first, second = scaled(1.0), scaled(2.0)
+    first(np.ones(2, np.float32))
+    second(np.ones(3, np.int32))
+    second(np.ones(2, np.float32))
+    assert {change.kind for change in second.retraces()[-1].changes} == {"shape", "dtype"}
