@@ -90,7 +90,7 @@ class Doors:
         user, plain = self._dispatcher.user, self._specializer.plain
         for name, value in vars(plain).items():
             if not name.startswith("_") or name.startswith("__"):
-                setattr(user, name, value)
+                vars(user)[name] = value  # not setattr: the type has a __signature__, too
         user.__wrapped__ = self._specializer.user
         names = ("graph", "trace", "lower", "verify", "explain", "eval_shape", "signatures")
         names += ("cost", "kernels", "profile", "report", "retraces", "cache_info", "clear_cache")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import jax
@@ -119,6 +120,21 @@ def test_methods_stay_behind_when_attributes_are_copied() -> None:
     assert not hasattr(jax.jit(f), "graph")
     assert derived.lower(X).out_info.shape == (4,)
     assert sorted(set(vars(f)) & {"graph", "trace", "lower", "eval_shape", "clear_cache"}) == []
+
+
+def test_a_function_with_a_signature_of_its_own() -> None:
+    def scaled(*values: Any, **others: Any) -> Any:
+        return values[0] * others["by"]
+
+    parameters = [
+        inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+        inspect.Parameter("by", inspect.Parameter.KEYWORD_ONLY),
+    ]
+    setattr(scaled, "__signature__", inspect.Signature(parameters))  # noqa: B010
+    f = tg.function(scaled)
+    assert inspect.signature(f) == inspect.Signature(parameters)
+    assert (f(X, by=2.0) == 2 * X).all()
+    assert str(f.graph(X, by=2.0)).splitlines()[1].startswith("graph @scaled(%x: f32[4], %by:")
 
 
 def test_public_names_have_help() -> None:

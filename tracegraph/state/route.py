@@ -84,5 +84,6 @@ class StateRoute:
         def pure(*args: Any, **kwargs: Any) -> Any:
             return self._function.pure(*args, **kwargs)
 
+        setattr(pure, "__signature__", self._function.signature())  # noqa: B010 - as pyright wants it
         self.is_open = True
         return self._specialize(pure, self._function.options(self._options))

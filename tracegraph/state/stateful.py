@@ -15,6 +15,7 @@ update context instead, which is slower and does everything.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -37,7 +38,7 @@ from tracegraph.state.packing import (
 
 jax_compat.hide_frames(__file__)
 
-CAPTURED: Final = "__tracegraph_captured__"
+CAPTURED: Final = "__captured__"
 """The keyword under which objects that the function captures are passed."""
 
 
@@ -104,6 +105,18 @@ class StatefulFunction:
         if options.get("out_shardings") is None:
             return options
         return {**options, "out_shardings": (options["out_shardings"], None)}
+
+    def signature(self) -> inspect.Signature | None:
+        """The user's signature with a place for captured objects, so that arguments keep names."""
+        try:
+            signature = inspect.signature(self.fun)
+        except (TypeError, ValueError):  # builtins: jit does without, too
+            return None
+        parameters = list(signature.parameters.values())
+        at = next((i for i, one in enumerate(parameters) if one.kind is one.VAR_KEYWORD), None)
+        place = inspect.Parameter(CAPTURED, inspect.Parameter.KEYWORD_ONLY, default=())
+        parameters.insert(len(parameters) if at is None else at, place)
+        return signature.replace(parameters=parameters)
 
     def concerned(self, args: Any, kwargs: Any) -> Concerned | None:
         """The nnx objects that a call has to do with; None for most."""

@@ -53,8 +53,7 @@ def intercept_misses(
     cls: Any = type(jitted)
     twin = cls.__new__(cls)
     twin.__setstate__(state)
-    for name, value in vars(jitted).items():
-        setattr(twin, name, value)
+    vars(twin).update(vars(jitted))  # not setattr: a function may have its own __signature__
     return twin
 
 

@@ -46,7 +46,6 @@ FUNCTIONS = {
     "gradient": jax.grad(lambda x: scoped(x).sum()),
     "mapped": lambda x: jax.vmap(jnp.sin)(x),
     "nested": lambda x: jax.jit(jax.named_scope("deep")(lambda y: jnp.sin(y) * 3))(x),
-    "module": lambda x: NET(x),
 }
 
 
@@ -85,6 +84,18 @@ def test_compiled_program_names_the_same_lines_and_scopes(name: str) -> None:
     found = tg.function(FUNCTIONS[name], passes="").lower(X)
     assert scopes(found) == scopes(lowered)
     assert user_lines(found) == user_lines(lowered)
+    assert ours_named(found) == []
+
+
+def test_an_object_in_use_is_an_argument_and_keeps_the_users_names() -> None:
+    """Its values are inputs: as under plain jit if they were passed."""
+    structure, state = nnx.split(NET)
+    passed = jax.jit(lambda x, state: nnx.merge(structure, state)(x)).lower(X, state)
+    found = tg.function(lambda x: NET(x), passes="").lower(X)
+    captured = {name for name in scopes(found) if name.startswith("__captured__[0].layer.")}
+    assert scopes(found) - captured == {one for one in scopes(passed) if "state" not in one}
+    assert len(captured) == 2
+    assert user_lines(found) == user_lines(passed)
     assert ours_named(found) == []
 
 
