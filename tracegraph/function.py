@@ -195,6 +195,10 @@ def function(fun: Any = None, /, **options: Any) -> Any:
             unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
             The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
             with side effects is not tuned.
+        roll_layers: whether equal layers that a Python loop wrote out become one ``scan``, which
+            XLA compiles once. The layers' parameters are stacked by a copy at every call;
+            ``explain`` says beforehand what it would do. Without it layers are rolled only where
+            ``max_compile_seconds`` would probably be broken.
         max_traces: how often the function may be traced before a ``BudgetError``.
         max_ops: how many operations its optimized graph may have, bodies included.
         max_compile_seconds: how many seconds XLA may take for a signature.

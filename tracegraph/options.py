@@ -10,7 +10,7 @@ from inspect import Parameter, Signature
 from typing import Any, Final, Literal, TypedDict
 
 from compiler.ir.errors import TracegraphError
-from compiler.passes.configure import configured
+from compiler.passes.configure import configured, rolling
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.rewrite.numerics import Numerics
 from tracegraph.debug.check import parse_checks
@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
     rules: Sequence[Rule]
     numerics: str | Numerics | None
     autotune: bool | Autotune
+    roll_layers: bool
     autograph: bool
     input_signature: object
     buckets: Mapping[str, Sequence[int]] | None
@@ -91,6 +92,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "rules": (),
     "numerics": None,
     "autotune": False,
+    "roll_layers": False,
     "autograph": False,
     "input_signature": None,
     "buckets": None,
@@ -120,7 +122,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     """
     ours = {name: options.get(name, default) for name, default in DEFAULTS.items()}
     return Settings(
-        pipeline=_pipeline(ours["passes"], ours["rules"], ours["numerics"]),
+        pipeline=_rolled(_pipeline(ours["passes"], ours["rules"], ours["numerics"]), ours),
         jit={name: value for name, value in options.items() if name not in DEFAULTS},
         autotune=_autotune(ours["autotune"]),
         autograph=_switch("autograph", ours["autograph"]),
@@ -175,6 +177,15 @@ def _pipeline(
     if not rules and numerics is None:
         return pipeline
     return configured(pipeline, numerics=numerics, rules=verify_all(rules))
+
+
+def _rolled(pipeline: Pipeline, ours: Mapping[str, Any]) -> Pipeline:
+    """The passes with layers rolled where that was asked for, or where the budget would break."""
+    if _switch("roll_layers", ours["roll_layers"]):
+        return rolling(pipeline)
+    seconds = ours["max_compile_seconds"]
+    is_budget = isinstance(seconds, (int, float)) and seconds > 0
+    return rolling(pipeline, over_ms=max(1, int(seconds * 1e3))) if is_budget else pipeline
 
 
 def _autotune(autotune: object) -> Autotune | None:

@@ -1,18 +1,23 @@
-"""Sets a numerics level and a user's own rules on a pipeline."""
+"""Sets a numerics level, a user's own rules and the rolling of layers on a pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from compiler.passes.base import Pass
+from compiler.passes.cse import CommonSubexpressionElimination
 from compiler.passes.dce import DeadCodeElimination
 from compiler.passes.inline import InlineCalls
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.roll_layers import RollLayers
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
 from compiler.rewrite.rule import Rule
+
+_LEVELLING: Final = (InlineCalls, CommonSubexpressionElimination, DeadCodeElimination)
 
 
 def configured(
@@ -39,6 +44,25 @@ def configured(
     own = Rewrite(rules="", extra=tuple(rules))
     last = own if level is None else replace(own, numerics=level)
     return Pipeline((*changed.steps, last, DeadCodeElimination()))
+
+
+def rolling(pipeline: Pipeline, over_ms: int = 0) -> Pipeline:
+    """The pipeline with ``roll-layers`` in it, as early as layers look alike.
+
+    That is after calls are taken apart and equal ops merged, and before anything that treats the
+    first or the last layer in a way of its own.
+
+    Args:
+        pipeline: what to change; it is itself left as it is.
+        over_ms: graphs that compile faster are left as they are.
+    """
+    steps = pipeline.steps
+    if any(isinstance(step, RollLayers) for step in pipeline.passes()):
+        return pipeline
+    first = next(
+        (i for i, step in enumerate(steps) if not isinstance(step, _LEVELLING)), len(steps)
+    )
+    return Pipeline((*steps[:first], RollLayers(over_ms=over_ms), *steps[first:]))
 
 
 def transparent_form(pipeline: Pipeline) -> Pipeline:
