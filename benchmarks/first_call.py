@@ -10,13 +10,14 @@ import jax
 
 import tracegraph as tg
 from benchmarks import transformer
-from benchmarks.timing import Comparison, compare
+from benchmarks.timing import Comparison, compare, per_call
 
 BAR = 1.15
+ROLLED_BAR = 0.5
 
 
 def run() -> Iterator[Comparison]:
-    """One comparison; prints the stages of tracegraph's side."""
+    """The first call, and the first and later ones with layers rolled; prints where time goes."""
     key = jax.random.key(0)
     params, tokens = transformer.init(key), transformer.batch(key)
 
@@ -27,6 +28,9 @@ def run() -> Iterator[Comparison]:
         jax.block_until_ready(step(params, tokens))
         return time.perf_counter() - start
 
+    def rolled(step: Callable[..., Any]) -> Any:
+        return tg.function(step, roll_layers=True)
+
     first_call(jax.jit)  # JAX's own lazy imports, for both sides
     _print_stages(params, tokens)
     yield compare(
@@ -34,6 +38,21 @@ def run() -> Iterator[Comparison]:
         lambda: first_call(jax.jit),
         lambda: first_call(tg.function),
         rounds=6,
+        bar=BAR,
+    )
+    yield compare(
+        "the same with its layers rolled",
+        lambda: first_call(jax.jit),
+        lambda: first_call(rolled),
+        rounds=3,
+        bar=ROLLED_BAR,
+    )
+    plain, ours = (decorate(jax.value_and_grad(transformer.loss)) for decorate in (jax.jit, rolled))
+    yield compare(
+        "each later call, layers rolled",
+        per_call(lambda: plain(params, tokens), 20),
+        per_call(lambda: ours(params, tokens), 20),
+        rounds=11,
         bar=BAR,
     )
 

@@ -38,19 +38,24 @@ if side == "jit":
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 start = time.perf_counter()
-decorated = jax.jit(step) if side == "jit" else tg.function(step, cache=tg.Cache(folder))
+if side == "jit":
+    decorated = jax.jit(step)
+else:
+    decorated = tg.function(step, cache=tg.Cache(folder), roll_layers=side == "rolled")
 jax.block_until_ready(decorated(*arguments))
 print(time.perf_counter() - start)
 """
 
 
 def run() -> Iterator[Comparison]:
-    """One comparison, each process a new one."""
+    """Two comparisons, each process a new one: as the program is written, and layers rolled."""
     with tempfile.TemporaryDirectory() as folder:
-        sides = [_process(side, str(Path(folder) / side)) for side in ("jit", "tracegraph")]
-        for side in sides:
+        names = ("jit", "tracegraph", "rolled")
+        jit, plain, rolled = (_process(side, str(Path(folder) / side)) for side in names)
+        for side in (jit, plain, rolled):
             side()  # fills the caches
-        yield compare("first result of a second process", *sides, rounds=5, bar=BAR)
+        yield compare("first result of a second process", jit, plain, rounds=5, bar=BAR)
+        yield compare("the same with its layers rolled", jit, rolled, rounds=5, bar=BAR)
 
 
 def _process(side: str, folder: str) -> Callable[[], float]:

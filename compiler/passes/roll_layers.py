@@ -45,36 +45,24 @@ class RollLayers(Pass):
     it computes: the last becomes the scan's carry. Ops with effects, symbolic sizes or shardings
     in their types stay as they are.
 
-    Before::
+    Before, three layers of two ops each::
 
-        tracegraph.ir 1
-        graph @f(%x: f32[8], %a: f32[8], %b: f32[8], %c: f32[8]) -> (f32[8]) {
-          %p = mul %x, %a : f32[8]
-          %q = sin %p : f32[8]
-          %r = mul %q, %b : f32[8]
-          %s = sin %r : f32[8]
-          %t = mul %s, %c : f32[8]
-          %u = sin %t : f32[8]
-          return %u
-        }
+        %p = mul %x, %a : f32[8]
+        %q = sin %p : f32[8]
+        %r = mul %q, %b : f32[8]
+        %s = sin %r : f32[8]
+        %t = mul %s, %c : f32[8]
+        %u = sin %t : f32[8]
 
-    After, with ``min_ops=2``::
+    After::
 
-        tracegraph.ir 1
-        graph @f(%x: f32[8], %a: f32[8], %b: f32[8], %c: f32[8]) -> (f32[8]) {
-          %1 = broadcast_in_dim %a {broadcast_dimensions = (1,), shape = (1, 8)} : f32[1,8]
-          %2 = broadcast_in_dim %b {broadcast_dimensions = (1,), shape = (1, 8)} : f32[1,8]
-          %3 = broadcast_in_dim %c {broadcast_dimensions = (1,), shape = (1, 8)} : f32[1,8]
-          %4 = concatenate %1, %2, %3 {dimension = 0} : f32[3,8]
-          %u = scan %x, %4 {length = 3, num_carry = 1, num_consts = 0,
-                            reverse = False, unroll = 1} : f32[8]
-            jaxpr (%x: f32[8], %a: f32[8]) {
-              %p = mul %x, %a : f32[8]
-              %q = sin %p : f32[8]
-              yield %q
-            }
-          return %u
-        }
+        %rows = concatenate %a_row, %b_row, %c_row {dimension = 0} : f32[3,8]
+        %u = scan %x, %rows {length = 3, num_carry = 1, num_consts = 0} : f32[8]
+          jaxpr (%x: f32[8], %a: f32[8]) {
+            %p = mul %x, %a : f32[8]
+            %q = sin %p : f32[8]
+            yield %q
+          }
 
     Attributes:
         min_ops: blocks of fewer ops that compute, not only move, are left.
