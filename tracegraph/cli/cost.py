@@ -33,11 +33,15 @@ def command(
     xla: bool,
     output: Path | None,
 ) -> None:
-    """Show what one run costs after all passes, by line and module; nothing is run."""
+    """Show what one run costs after all passes, by line and module; nothing is run.
+
+    The work of a saved artifact is known to XLA alone: it is always asked.
+    """
     spec = None if device is None else described(device)
     subject = load_subject(target, args, kwargs, static)
     figures = None
-    if xla and subject.trace is not None:
+    if (xla or subject.artifact is not None) and subject.trace is not None:
+        subject.check_runnable()
         with user_code():
             figures = xla_cost(subject.trace.lower().compile())
     write(str(cost_report(subject.optimized, spec, figures)), output)

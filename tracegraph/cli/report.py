@@ -1,4 +1,4 @@
-"""``tracegraph report``: the interactive report of a function or of a saved graph, as a file."""
+"""``tracegraph report``: the interactive report of a function or of what a file holds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import click
 from compiler.ir.errors import TracegraphError
 from compiler.passes.pipeline import parse_pipeline
 from tracegraph.cli.arguments import parse_arguments
+from tracegraph.cli.artifact import is_artifact
 from tracegraph.cli.errors import Failure
 from tracegraph.cli.graph_file import read_graph
 from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
-from tracegraph.cli.subject import is_graph_file
+from tracegraph.cli.subject import artifact_of, is_graph_file
 from tracegraph.cli.targets import load_function
 from tracegraph.report import Report, report_graph
 
@@ -39,7 +40,7 @@ def command(
     pipeline: str | None,
     output: Path,
 ) -> None:
-    """Write an interactive report of a function or of a graph file, such as step.tg.
+    """Write an interactive report of a function, a graph file such as step.tg, or an artifact.
 
     The page needs no network. The exit code is 1 if the function fails to trace; the report then
     shows the error, its line, and what was traced before it.
@@ -64,6 +65,9 @@ def _of_graph(target: str, pipeline: str | None) -> Report:
 def _of_function(
     target: str, args: Sequence[str], kwargs: Sequence[str], static: Sequence[str]
 ) -> Report:
+    if is_artifact(target):
+        artifact = artifact_of(target, args, kwargs, static)
+        return artifact.function.report(*artifact.args, **artifact.kwargs)
     function = load_function(target, static)
     arguments = parse_arguments(function, args, kwargs).abstract()
     return function.report(*arguments.args, **arguments.kwargs)

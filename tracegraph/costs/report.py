@@ -15,6 +15,7 @@ from compiler.analysis.cost import Cost, graph_cost
 from compiler.analysis.liveness import peak_memory
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
+from compiler.ops.definition import UNKNOWN, lookup
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.devices import device as described
 from tracegraph.costs.rows import (
@@ -63,6 +64,8 @@ class CostReport(Printed):
         unknown: ops in loops whose trip count is not known: each is counted as if the loop ran
             once.
         xla: XLA's own figures, if it was asked.
+        opaque: the names of the ops that only XLA can look into, such as ``call_exported``: their
+            arithmetic is not counted.
     """
 
     function: str
@@ -74,6 +77,7 @@ class CostReport(Printed):
     device: DeviceSpec | None = None
     unknown: int = 0
     xla: XlaCost | None = None
+    opaque: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -98,6 +102,11 @@ class CostReport(Printed):
         if self.unknown:
             lines.append(
                 f"{self.unknown} operations stand in loops of unknown length: counted as one round"
+            )
+        if self.opaque:
+            names = ", ".join(dict.fromkeys(self.opaque))
+            lines.append(
+                f"the arithmetic of {len(self.opaque)} opaque operations is not counted: {names}"
             )
         if self.device is not None:
             bound = [row.floor.bound for row in self.ops if row.floor is not None]
@@ -135,6 +144,7 @@ def cost_report(
         spec,
         sum(not row.counted for row in rows),
         xla,
+        tuple(row.name for row in rows if lookup(row.name) is UNKNOWN),
     )
 
 
