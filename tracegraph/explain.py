@@ -24,11 +24,10 @@ from compiler.passes.rewrite import Rewrite
 from compiler.rewrite.driver import score
 from compiler.rewrite.log import Firing, NearMiss
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
-from compiler.rules import all_rules
-from compiler.rules.registered import registered
 from tracegraph.advice import advice, compiling, description
 from tracegraph.costs.report import cost_report
 from tracegraph.explanation import Explanation, Fired, NextLevel
+from tracegraph.laws import laws_of
 from tracegraph.program import Program, Times
 
 MISSES: Final = 3
@@ -58,7 +57,7 @@ def explain_program(program: Program | _Read, pipeline: Pipeline, tuned: str = "
     now = _run(program.captured, plain)
     before, after = graph_cost(program.captured), graph_cost(now.graph)
     firings = list(program.rewrites)
-    fired = _fired(firings, _own_laws(pipeline))
+    fired = _fired(firings, laws_of(pipeline))
     costs = cost_report(now.graph)
     return Explanation(
         program.captured.name,
@@ -121,7 +120,7 @@ def _next_level(
     result = _run(captured, freer)
     known = {firing.rule for firing in firings}
     new = [f for run in result.runs for f in run.log.firings if f.rule not in known]
-    fired = _fired(new, _own_laws(pipeline))
+    fired = _fired(new, laws_of(pipeline))
     return NextLevel(level, fired, graph_cost(result.graph).flops)
 
 
@@ -145,12 +144,6 @@ def _row(place: _Place, firings: Sequence[Firing], laws: dict[str, str]) -> Fire
         )
     saved = sum(firing.before - firing.after for firing in firings)
     return Fired(place.rule, laws.get(place.rule, ""), numerics, place.location, times, saved)
-
-
-def _own_laws(pipeline: Pipeline) -> dict[str, str]:
-    """The laws of all rules, the user's own included."""
-    extra = [rule for step in pipeline.passes() if isinstance(step, Rewrite) for rule in step.extra]
-    return {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
 
 
 def _nearest(program: Program | _Read, firings: Sequence[Firing]) -> list[NearMiss]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tracegraph.cli.errors import user_code
-from tracegraph.cli.options import OUTPUT_FILE, subject_options
+from tracegraph.cli.options import OUTPUT_FILE, device_option, subject_options
 from tracegraph.cli.output import write
 from tracegraph.cli.subject import load_subject
 from tracegraph.costs.devices import device as described
@@ -17,11 +17,7 @@ from tracegraph.costs.report import cost_report, xla_cost
 
 @click.command("cost", short_help="Show what a function costs.")
 @subject_options
-@click.option(
-    "--device",
-    metavar="NAME",
-    help="Show least times on a device: cpu for this machine, TPU v4, v5e, v5p, v6e, A100, H100.",
-)
+@device_option
 @click.option("--xla", is_flag=True, help="Compile the function and show XLA's own figures.")
 @click.option("--output", "-o", metavar="FILE", type=OUTPUT_FILE, help="Write to a file.")
 def command(

@@ -12,6 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
+device_option = click.option(
+    "--device",
+    metavar="NAME",
+    help="Show least times on a device: cpu for this machine, TPU v4, v5e, v5p, v6e, A100, H100.",
+)
+"""What ``tracegraph.costs.devices.device`` knows."""
+
 
 def call_options(command: F) -> F:
     """The target and its arguments: ``MODULE:FUNCTION``, ``--arg``, ``--kwarg``, ``--static``."""

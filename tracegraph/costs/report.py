@@ -15,13 +15,13 @@ from compiler.analysis.cost import Cost, graph_cost
 from compiler.analysis.liveness import peak_memory
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
-from compiler.ops.definition import UNKNOWN, lookup
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.devices import device as described
 from tracegraph.costs.rows import (
     LineCost,
     ModuleCost,
     OpCost,
+    is_opaque,
     line_rows,
     module_rows,
     op_rows,
@@ -144,7 +144,7 @@ def cost_report(
         spec,
         sum(not row.counted for row in rows),
         xla,
-        tuple(row.name for row in rows if lookup(row.name) is UNKNOWN),
+        tuple(row.name for row in rows if is_opaque(row.op)),
     )
 
 
