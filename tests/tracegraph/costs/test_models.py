@@ -17,8 +17,8 @@ from tracegraph.costs.report import CostReport, cost_report
 
 PRODUCTS = ("dot_general", "conv_general_dilated")
 XLA_AGREES = {"transformer": 1.05, "resnet": 1.2, "vae": 1.05}
-"""XLA's count is within this factor of ours. It leaves the padding of a convolution out: at the edges
-of 8 pixels 3 x 3 places see 22 of 24 each way, and (24 / 22) ** 2 is 1.19."""
+"""XLA's count is within this factor of ours. It leaves the padding of a convolution out: windows of
+3 on a row of 8 pixels see 22 and not 24, and (24 / 22) ** 2 is 1.19."""
 
 
 def shape(*dims, dtype=jnp.float32):
