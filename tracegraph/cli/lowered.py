@@ -15,6 +15,8 @@ from compiler.lowering.export_jax import export_jaxpr
 from compiler.passes.manager import PassManager
 from compiler.passes.pipeline import parse_pipeline
 
+jax_compat.hide_frames(__file__)
+
 _RUNNABLE: Final = "inline,dce"
 """Calls with rules of their own cannot be rebuilt from text; inlined they need not be."""
 
@@ -27,8 +29,14 @@ def runnable(graph: Graph) -> Graph:
 def lowered(graph: Graph) -> Any:
     """The graph lowered, as ``jax.stages.Lowered``."""
     jaxpr: Any = export_jaxpr(graph)
-    run = jax.jit(jax_compat.jaxpr_function(jaxpr))
-    return run.lower(*(jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.in_avals))
+    function = jax_compat.jaxpr_function(jaxpr)
+
+    def called(*args: Any) -> Any:
+        return function(*args)
+
+    called.__name__ = graph.name
+    types = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.in_avals]
+    return jax.jit(called).lower(*types)
 
 
 def stablehlo(graph: Graph) -> str:

@@ -243,6 +243,7 @@ def _xla_line(xla: XlaCost) -> str:
 
     return (
         f"XLA says: {said(xla.flops)} FLOPs, {said(xla.transcendentals)} exp or log, "
-        f"{said(xla.bytes, 'B')} moved after fusion, {said(xla.temporary_bytes, 'B')} temporary"
-        " (it counts a loop's body once)"
+        f"{said(xla.bytes, 'B')} moved after fusion (it counts a loop's body once); "
+        f"{said(xla.argument_bytes, 'B')} of arguments, {said(xla.output_bytes, 'B')} of results, "
+        f"{said(xla.temporary_bytes, 'B')} temporary"
     )

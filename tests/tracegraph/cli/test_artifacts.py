@@ -78,6 +78,7 @@ def test_dump_shows_the_stablehlo_of_functions_and_graphs_too(cli):
     for stage in ("captured", "optimized"):
         text = output(cli("dump", *step, "--format", "stablehlo", "--stage", stage))
         assert "stablehlo.tanh" in text
+        assert text.startswith("module @jit_step ")
     cli("dump", *step, "-o", "step.tg")
     assert "stablehlo.tanh" in output(cli("dump", "step.tg", "--format", "stablehlo"))
 
@@ -97,6 +98,7 @@ def test_cost_says_what_only_xla_knows(cli, whole):
 
 def test_explain_and_diff(cli, whole):
     assert "1 operation not looked into" in output(cli("explain", whole))
+    assert "numerics fast" in output(cli("explain", whole, "--numerics", "fast"))
     assert "call_exported" in output(cli("diff", whole))
     assert "0 changed, 0 removed, 0 added" in output(cli("diff", whole, whole))
 
