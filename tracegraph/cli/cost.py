@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from tracegraph.cli.errors import user_code
+from tracegraph.cli.lowered import lowered, runnable
 from tracegraph.cli.options import OUTPUT_FILE, device_option, subject_options
 from tracegraph.cli.output import write
-from tracegraph.cli.subject import load_subject
+from tracegraph.cli.subject import Subject, load_subject
 from tracegraph.costs.devices import device as described
-from tracegraph.costs.report import cost_report, xla_cost
+from tracegraph.costs.report import XlaCost, cost_report, xla_cost
 
 
 @click.command("cost", short_help="Show what a function costs.")
@@ -36,8 +37,15 @@ def command(
     spec = None if device is None else described(device)
     subject = load_subject(target, args, kwargs, static)
     figures = None
-    if (xla or subject.artifact is not None) and subject.trace is not None:
-        subject.check_runnable()
-        with user_code():
-            figures = xla_cost(subject.trace.lower().compile())
+    if xla or subject.artifact is not None:
+        figures = _xla_figures(subject)
     write(str(cost_report(subject.optimized, spec, figures)), output)
+
+
+def _xla_figures(subject: Subject) -> XlaCost:
+    """What XLA says of the function, or of the graph in a file."""
+    subject.check_runnable()
+    with user_code():
+        if subject.trace is not None:
+            return xla_cost(subject.trace.lower().compile())
+        return xla_cost(lowered(runnable(subject.optimized)).compile())

@@ -85,6 +85,7 @@ def content_of(
         "groups": [] if is_folded else _groups(graph, full, made),
         "kernels": made.kernels,
         "kernels_problem": made.problem,
+        "findings": made.findings,
         "rewrites": rewrite_rows(subject.runs, subject.laws, sources),
         "files": sources.rows(),
     }

@@ -26,11 +26,13 @@ class Made:
         kernels: a row for each kernel, in the order in which they run.
         fates: by the number of a predicted group, what became of it.
         problem: why there are no kernels, if there are none.
+        findings: what stands out among them, a line each.
     """
 
     kernels: list[Row] = field(default_factory=list[Row])
     fates: dict[int, Row] = field(default_factory=dict[int, Row])
     problem: str = ""
+    findings: list[str] = field(default_factory=list[str])
 
 
 def no_kernels(problem: str) -> Made:
@@ -55,7 +57,7 @@ def made_by_xla(
         for fate in report.groups
     }
     rows = [_row(kernel, numbers, times) for kernel in report.kernels]
-    return Made(rows, fates, report.note)
+    return Made(rows, fates, report.note, report.findings())
 
 
 def _row(kernel: Kernel, numbers: Mapping[object, int], times: Mapping[str, float]) -> Row:

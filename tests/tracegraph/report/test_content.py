@@ -208,6 +208,13 @@ def test_a_rule_of_the_users_own_says_its_law():
     assert (row["rule"], row["law"]) == ("log-of-exp", "log(exp(x)) = x")
 
 
+def test_what_stands_out_among_the_kernels_is_said():
+    wide = jax.ShapeDtypeStruct((1024, 1024), jnp.float32)
+    findings = tg.function(lambda x: jnp.sin(x @ x) @ x).report(wide).content["findings"]
+    assert any(line.startswith("written and read again: 4.19 MB") for line in findings)
+    assert tg.function(jnp.sin).report(jnp.ones(8)).content["findings"] == []
+
+
 def test_a_kernel_inside_an_opaque_op_has_its_lines_and_the_rest_is_said():
     def double(x_ref, o_ref):
         o_ref[...] = jnp.sin(x_ref[...])

@@ -13,10 +13,18 @@ export function kernelsPanel(model) {
   right.push(...others(linked.filter((kernel) => !named.includes(kernel))));
   const why = problem ? `No kernels are known: ${problem}` : "The module has no kernels.";
   return [
+    ...standingOut(model.content.findings),
     el("div", { class: "columns" },
       column(`Predicted groups (${groups.length})`, left, "No group of ops is predicted to be fused."),
       column(`XLA's kernels (${kernels.length})`, right, why)),
   ];
+}
+
+/** Ops that several kernels compute, large results in between, and copies, in one closed list. */
+function standingOut(findings) {
+  if (!findings.length) return [];
+  const rows = findings.slice(0, MOST).map((text) => el("div", {}, text));
+  return [el("details", { class: "names-all" }, el("summary", {}, `What stands out (${findings.length})`), ...rows)];
 }
 
 /** Kernels that name no op of the graph, such as copies for another layout, in one closed list. */
