@@ -12,7 +12,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.passes.pipeline import parse_pipeline
 from tracegraph.cli.arguments import parse_arguments
 from tracegraph.cli.artifact import is_artifact
-from tracegraph.cli.errors import Failure
+from tracegraph.cli.errors import Failure, user_code
 from tracegraph.cli.graph_file import read_graph
 from tracegraph.cli.options import OUTPUT_FILE, device_option, subject_options
 from tracegraph.cli.output import write
@@ -63,7 +63,8 @@ def command(
     else:
         _refuse([] if pipeline is None else [pipeline], target)
         call = _call(target, args, kwargs, static, seed if profile else None)
-        report = call(profile=profile, device=spec)
+        with user_code():  # which runs with --profile
+            report = call(profile=profile, device=spec)
     write(report.html, output)
     click.echo(str(output))
     if report.error is not None:

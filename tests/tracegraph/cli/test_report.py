@@ -69,3 +69,19 @@ def test_an_unknown_device(cli, project):
     assert result.exit_code == 2
     assert "no device is described by 'abacus'" in result.stderr
     assert not (project / "report.html").exists()
+
+
+def test_what_the_function_raises_while_it_is_measured_is_the_users_own(cli, project):
+    source = project / "user_running.py"
+    source.write_text(
+        "import jax\n"
+        "def late(x):\n"
+        "    def fail(x):\n"
+        "        raise ValueError('only when it runs')\n"
+        "    return jax.pure_callback(fail, x, x)\n"
+    )
+    result = cli("report", "user_running:late", "--arg", "f32[3]", "--profile")
+    assert result.exit_code == 1
+    assert "only when it runs" in result.stderr
+    assert "tracegraph/profiling/capture.py" not in result.stderr
+    assert cli("report", "user_running:late", "--arg", "f32[3]").exit_code == 0
