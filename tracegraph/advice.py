@@ -39,6 +39,9 @@ def description(graph: Graph, costs: CostReport) -> str:
         _plural(products, "matrix product or convolution", "matrix products or convolutions"),
         _plural(loops, "loop", "loops"),
         _plural(counts["cond"], "branch", "branches"),
+        _plural(len(costs.opaque), "operation", "operations") + " not looked into"
+        if costs.opaque
+        else "",
         "with the way back of a derivative" if _is_derivative(graph) else "",
         f"{quantity(costs.peak_bytes, 'B')} alive at once",
     ]

@@ -15,6 +15,7 @@ from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.rewrite.numerics import parse_level
 from tracegraph.costs import report as costs
+from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
 from tracegraph.debug.target import DEBUG_TARGET
 from tracegraph.dispatch import Dispatcher
@@ -24,7 +25,7 @@ from tracegraph.explain import explain_program
 from tracegraph.explanation import Explanation
 from tracegraph.profiling import capture as profile
 from tracegraph.profiling.report import ProfileReport
-from tracegraph.report import Report, report_call
+from tracegraph.report import Extras, Report, report_call
 from tracegraph.retraces.history import Retraces
 from tracegraph.runs import Call
 from tracegraph.signatures.table import Signatures
@@ -177,10 +178,18 @@ class Doors:
         """See ``Function.profile``."""
         return profile.of(self._dispatcher.user, *args, **kwargs)
 
-    def report(self, *args: Any, **kwargs: Any) -> Report:
+    def report(
+        self,
+        *args: Any,
+        profile: bool = False,
+        device: str | DeviceSpec | None = None,
+        **kwargs: Any,
+    ) -> Report:
         """See ``Function.report``."""
         behind = self._specializer
-        return report_call(self.trace, behind.fun, behind.settings.jit, args, kwargs)
+        measure = functools.partial(self.profile, *args, **kwargs) if profile else None
+        extras = Extras(device, measure)
+        return report_call(self.trace, behind.fun, behind.settings.jit, args, kwargs, extras)
 
     def signatures(self) -> Signatures:
         """See ``Function.signatures``."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from compiler.analysis.cost import graph_cost
 from compiler.ir.graph import Graph
-from compiler.ir.locations import Location
+from compiler.ir.locations import Frame, Location
 from compiler.ir.walk import count_ops
 from compiler.lowering.kernels import KERNELS
 from compiler.passes.configure import configured
@@ -24,11 +24,10 @@ from compiler.passes.rewrite import Rewrite
 from compiler.rewrite.driver import score
 from compiler.rewrite.log import Firing, NearMiss
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
-from compiler.rules import all_rules
-from compiler.rules.registered import registered
 from tracegraph.advice import advice, compiling, description
 from tracegraph.costs.report import cost_report
 from tracegraph.explanation import Explanation, Fired, NextLevel
+from tracegraph.laws import laws_of
 from tracegraph.program import Program, Times
 
 MISSES: Final = 3
@@ -39,10 +38,10 @@ HEAVIEST: Final = 5
 
 
 class _Place(NamedTuple):
-    """Firings that belong in one row."""
+    """Firings that belong in one row: of one rule, at one line."""
 
     rule: str
-    location: Location
+    line: Frame | Location
 
 
 def explain_program(program: Program | _Read, pipeline: Pipeline, tuned: str = "") -> Explanation:
@@ -58,7 +57,7 @@ def explain_program(program: Program | _Read, pipeline: Pipeline, tuned: str = "
     now = _run(program.captured, plain)
     before, after = graph_cost(program.captured), graph_cost(now.graph)
     firings = list(program.rewrites)
-    fired = _fired(firings, _own_laws(pipeline))
+    fired = _fired(firings, laws_of(pipeline))
     costs = cost_report(now.graph)
     return Explanation(
         program.captured.name,
@@ -121,7 +120,7 @@ def _next_level(
     result = _run(captured, freer)
     known = {firing.rule for firing in firings}
     new = [f for run in result.runs for f in run.log.firings if f.rule not in known]
-    fired = _fired(new, _own_laws(pipeline))
+    fired = _fired(new, laws_of(pipeline))
     return NextLevel(level, fired, graph_cost(result.graph).flops)
 
 
@@ -129,28 +128,22 @@ def _fired(firings: Sequence[Firing], laws: dict[str, str]) -> tuple[Fired, ...]
     """One row for each rule and line, the most valuable first; kernels come first of all."""
     rows: dict[_Place, list[Firing]] = {}
     for firing in firings:
-        rows.setdefault(_Place(firing.rule, firing.location), []).append(firing)
-    found = [_row(place, same, laws) for place, same in rows.items()]
+        line = firing.location.frame or firing.location
+        rows.setdefault(_Place(firing.rule, line), []).append(firing)
+    found = [_row(same, laws) for same in rows.values()]
     return tuple(sorted(found, key=lambda row: (not row.kernel, -row.saved)))
 
 
-def _row(place: _Place, firings: Sequence[Firing], laws: dict[str, str]) -> Fired:
-    numerics, times = firings[0].numerics, len(firings)
-    kernel = KERNELS.get(place.rule)
+def _row(firings: Sequence[Firing], laws: dict[str, str]) -> Fired:
+    first, times = firings[0], len(firings)
+    rule, numerics, location = first.rule, first.numerics, first.location
+    kernel = KERNELS.get(rule)
     if kernel is not None:
         ratios = [evidence.ratio for evidence in kernel.evidence]
         span = (min(ratios), max(ratios))
-        return Fired(
-            kernel.name, kernel.law, numerics, place.location, times, 0, kernel.platforms, span
-        )
+        return Fired(kernel.name, kernel.law, numerics, location, times, 0, kernel.platforms, span)
     saved = sum(firing.before - firing.after for firing in firings)
-    return Fired(place.rule, laws.get(place.rule, ""), numerics, place.location, times, saved)
-
-
-def _own_laws(pipeline: Pipeline) -> dict[str, str]:
-    """The laws of all rules, the user's own included."""
-    extra = [rule for step in pipeline.passes() if isinstance(step, Rewrite) for rule in step.extra]
-    return {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
+    return Fired(rule, laws.get(rule, ""), numerics, location, times, saved)
 
 
 def _nearest(program: Program | _Read, firings: Sequence[Firing]) -> list[NearMiss]:

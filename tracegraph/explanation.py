@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.console import RenderableType
+from rich.text import Text
+
 from compiler.analysis.cost import Cost
 from compiler.ir.locations import Location
 from compiler.rewrite.numerics import Numerics, level_name
 from tracegraph.costs.rows import LineCost
+from tracegraph.printed import Printed
 
 SHOWN: Final = 8
 """So many rows of a kind are shown; the rest are counted."""
+
+_LEAST: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,9 @@ class Fired:
             span = f"{least:.1f}" if least == most else f"{least:.1f} to {most:.1f}"
             return f"on {', '.join(self.kernel)}, measured {span} times faster"
         share = self.saved / whole if whole else 0.0
-        return f"saves {share:.1%} of the whole by the model" if self.saved > 0 else "a normal form"
+        return (
+            f"saves {_part(share)} of the whole by the model" if self.saved > 0 else "a normal form"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,12 @@ class NextLevel:
         first = self.fired[0]
         share = 1 - self.flops / flops if flops else 0.0
         rules = ", ".join(dict.fromkeys(one.rule for one in self.fired))
-        worth = f"save {share:.1%} of the FLOPs" if share > 0 else "save no FLOPs"
+        worth = f"save {_part(share)} of the FLOPs" if share > 0 else "save no FLOPs"
         return f"{name} would {worth} at {first.location} ({rules})"
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Printed):
     """What became of a function for one signature. ``print`` shows it.
 
     Attributes:
@@ -115,6 +123,10 @@ class Explanation:
     advice: tuple[str, ...] = ()
     compiling: str = ""
 
+    def __rich__(self) -> RenderableType:
+        """The text, as a notebook shows it."""
+        return Text(str(self))
+
     def __str__(self) -> str:
         lines = [
             f"@{self.function}, numerics {level_name(self.numerics)}: {self.ops[0]} operations "
@@ -133,6 +145,11 @@ class Explanation:
         lines += _section("to change:", [f"  {advice}" for advice in self.advice])
         lines += [f"compiling: {self.compiling}"] if self.compiling else []
         return "\n".join(lines)
+
+
+def _part(share: float) -> str:
+    """A share in words that never say that something is nothing."""
+    return f"{share:.1%}" if share >= _LEAST else f"under {_LEAST:.1%}"
 
 
 def _line(line: LineCost) -> str:

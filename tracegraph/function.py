@@ -148,11 +148,28 @@ class Function(Protocol[P, R_co]):
         """
         ...
 
-    def report(self, *args: P.args, **kwargs: P.kwargs) -> Report:
+    def report(
+        self,
+        *args: Any,
+        profile: bool = False,
+        device: str | DeviceSpec | None = None,
+        **kwargs: Any,
+    ) -> Report:
         """An interactive report for these arguments: one HTML page, shown or saved.
 
         The optimised function is compiled for it, and not run. A function that fails to trace has a
-        report too: of the error, its line, and what was traced before it.
+        report too: of the error, its line, and what was traced before it. An argument of the
+        function's own by one of the names below has to be passed by position.
+
+        Args:
+            *args: the function's arguments.
+            profile: whether to run the function as ``profile`` does, and show the measured time of
+                ops, lines and kernels.
+            device: for the least times of ops and lines, as ``cost`` takes it; None for none.
+            **kwargs: the function's keyword arguments.
+
+        Raises:
+            TracegraphError: there is no device of that name, or nothing can be measured.
         """
         ...
 

@@ -59,6 +59,7 @@ class Program:
         pipeline: the passes to run.
 
     Attributes:
+        pipeline: the passes that run.
         unmarked: the frozen graph that is exported, and the passes that made it.
         jaxpr: the optimized graph as a closed jaxpr; the user's own jaxpr if optimisation failed.
         times: where the milliseconds went.
@@ -66,7 +67,7 @@ class Program:
     """
 
     def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._computing, self._marking = pipeline.split()
         self.dumped: Path | None = None
         with paused_collector():
@@ -136,7 +137,7 @@ class Program:
 
     def _run(self, instrument: Instrument) -> Result:
         """Runs all passes on the captured graph."""
-        manager = PassManager(self._pipeline, _watched_by(instrument))
+        manager = PassManager(self.pipeline, _watched_by(instrument))
         return manager.run_in_place(self._capture(), self._capture)
 
 

@@ -39,7 +39,7 @@ def prefer(monkeypatch):
         monkeypatch.setattr(
             tuner,
             "_ratio",
-            lambda best, other, _: 2.0 if any(w in str(other._pipeline) for w in wanted) else 0.5,
+            lambda best, other, _: 2.0 if any(w in str(other.pipeline) for w in wanted) else 0.5,
         )
 
     return install

@@ -94,3 +94,31 @@ def test_many_rows_are_counted():
     found = tg.function(many).explain(jnp.ones((512, 8)))
     assert found.fired[0].times == 12
     assert "(12 times)" in str(found)
+
+
+def first_row(x):
+    return jnp.sum(x, axis=0)
+
+
+def test_a_rule_has_one_row_for_a_line_whatever_the_scope():
+    @tg.function
+    def f(x):
+        with jax.named_scope("one"):
+            one = first_row(x)
+        with jax.named_scope("two"):
+            return one, first_row(x * 2)
+
+    (row,) = f.explain(jnp.ones((1, 8))).fired
+    assert (row.rule, row.times) == ("reduce-of-unit-axis", 2)
+
+
+def test_a_small_share_is_not_called_nothing():
+    text = str(tg.function(lambda x, y: (x @ x, first_row(y))).explain(A, jnp.ones((1, 8))))
+    assert "saves under 0.1% of the whole by the model" in text
+    assert "saves 0.0%" not in text
+
+
+def test_a_notebook_shows_the_text():
+    explanation = tg.function(lambda x: x + 1).explain(jnp.ones(3))
+    shown = explanation._repr_mimebundle_((), ())
+    assert "numerics rounding" in shown["text/plain"]

@@ -8,20 +8,17 @@ from pathlib import Path
 import click
 
 from tracegraph.cli.errors import user_code
-from tracegraph.cli.options import OUTPUT_FILE, subject_options
+from tracegraph.cli.lowered import lowered, runnable
+from tracegraph.cli.options import OUTPUT_FILE, device_option, subject_options
 from tracegraph.cli.output import write
-from tracegraph.cli.subject import load_subject
+from tracegraph.cli.subject import Subject, load_subject
 from tracegraph.costs.devices import device as described
-from tracegraph.costs.report import cost_report, xla_cost
+from tracegraph.costs.report import XlaCost, cost_report, xla_cost
 
 
 @click.command("cost", short_help="Show what a function costs.")
 @subject_options
-@click.option(
-    "--device",
-    metavar="NAME",
-    help="Show least times on a device: cpu for this machine, TPU v4, v5e, v5p, v6e, A100, H100.",
-)
+@device_option
 @click.option("--xla", is_flag=True, help="Compile the function and show XLA's own figures.")
 @click.option("--output", "-o", metavar="FILE", type=OUTPUT_FILE, help="Write to a file.")
 def command(
@@ -33,11 +30,22 @@ def command(
     xla: bool,
     output: Path | None,
 ) -> None:
-    """Show what one run costs after all passes, by line and module; nothing is run."""
+    """Show what one run costs after all passes, by line and module; nothing is run.
+
+    The work of a saved artifact is known to XLA alone: it is always asked.
+    """
     spec = None if device is None else described(device)
     subject = load_subject(target, args, kwargs, static)
     figures = None
-    if xla and subject.trace is not None:
-        with user_code():
-            figures = xla_cost(subject.trace.lower().compile())
+    if xla or subject.artifact is not None:
+        figures = _xla_figures(subject)
     write(str(cost_report(subject.optimized, spec, figures)), output)
+
+
+def _xla_figures(subject: Subject) -> XlaCost:
+    """What XLA says of the function, or of the graph in a file."""
+    subject.check_runnable()
+    with user_code():
+        if subject.trace is not None:
+            return xla_cost(subject.trace.lower().compile())
+        return xla_cost(lowered(runnable(subject.optimized)).compile())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tracegraph.cli.artifact import is_artifact, is_size, sizes_for
 from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
 from tracegraph.cli.subject import Subject, is_graph_file, load_subject
@@ -15,7 +16,7 @@ from tracegraph.text.diff import diff
 
 @click.command("diff", short_help="Show what changed between two graphs.")
 @subject_options
-@click.argument("other", metavar="[MODULE:FUNCTION|FILE.tg]", required=False)
+@click.argument("other", metavar="[MODULE:FUNCTION|FILE]", required=False)
 @click.option("--output", "-o", metavar="FILE", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     target: str,
@@ -28,7 +29,8 @@ def command(
     """Show which operations were added, removed and changed.
 
     Of one function: from its captured graph to the optimized one. Of two targets: from the first
-    one's graph to the second's; functions take the same arguments. The exit code is 0 either way.
+    one's graph to the second's; functions take the same arguments, and artifacts the same sizes.
+    The exit code is 0 either way.
     """
     if other is None:
         subject = load_subject(target, args, kwargs, static)
@@ -43,4 +45,6 @@ def _load(
 ) -> Subject:
     if is_graph_file(target):
         return load_subject(target, (), (), ())
-    return load_subject(target, args, kwargs, static)
+    if is_artifact(target):
+        return load_subject(target, sizes_for(target, args), (), ())
+    return load_subject(target, [text for text in args if not is_size(text)], kwargs, static)

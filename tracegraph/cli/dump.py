@@ -1,4 +1,4 @@
-"""``tracegraph dump``: the graph of a function, captured or after any pass, as text or DOT."""
+"""``tracegraph dump``: a graph, captured or after any pass, as text or in another format."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from compiler.passes.instruments import Snapshots
 from compiler.passes.manager import PassManager
 from compiler.passes.pipeline import parse_pipeline
 from tracegraph.cli.errors import suggest
+from tracegraph.cli.lowered import runnable, stablehlo
 from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
-from tracegraph.cli.subject import load_subject
+from tracegraph.cli.subject import Subject, load_subject
 from tracegraph.exports.write import TEXTS
 from tracegraph.program import Stage
 from tracegraph.text.table import graph_table
@@ -26,6 +27,7 @@ from tracegraph.trace import Trace
 CAPTURED: Final = "captured"
 OPTIMIZED: Final = "optimized"
 ALL: Final = "all"
+STABLEHLO: Final = "stablehlo"
 
 
 @click.command("dump", short_help="Show the graph of a function.")
@@ -40,7 +42,7 @@ ALL: Final = "all"
 @click.option(
     "--format",
     "form",
-    type=click.Choice([*TEXTS, "table"]),
+    type=click.Choice([*TEXTS, "table", STABLEHLO]),
     default="text",
     show_default=True,
 )
@@ -60,13 +62,20 @@ def command(
 ) -> None:
     """Show the graph of a function, traced for the arguments given, or the graph in a file.
 
-    Nothing is run.
+    Nothing is run. A saved artifact is one operation; --format stablehlo shows what is in it.
     """
     subject = load_subject(target, args, kwargs, static)
     stages = file_stages(subject.captured, pipeline)
     if subject.trace is not None:
         stages = all_stages(subject.trace, pipeline)
-    write(_text(choose_stages(stages, stage), _writer(form, locations)), output)
+    chosen = choose_stages(stages, stage)
+    if form == STABLEHLO:
+        write(_stablehlo(subject, chosen), output)
+        return
+    write(_text(chosen, _writer(form, locations)), output)
+    if subject.artifact is not None:
+        shown = f"tracegraph dump {target} --format stablehlo"
+        click.echo(f"what call_exported holds is shown by: {shown}", err=True)
 
 
 def file_stages(graph: Graph, pipeline: str | None) -> Sequence[Stage]:
@@ -143,3 +152,10 @@ def _text(stages: Sequence[Stage], writer: Callable[[Graph], str]) -> str:
     if len(stages) == 1:
         return writer(stages[0].graph)
     return "\n".join(f"// stage: {stage.name}\n{writer(stage.graph)}" for stage in stages)
+
+
+def _stablehlo(subject: Subject, chosen: Sequence[Stage]) -> str:
+    """What XLA gets: of an artifact what is in the file, else the stages lowered."""
+    if subject.artifact is not None:
+        return str(subject.artifact.exported.mlir_module())
+    return _text(chosen, stablehlo if subject.trace else lambda graph: stablehlo(runnable(graph)))

@@ -17,7 +17,7 @@ from tracegraph.explain import explain_graph
 
 @click.command("explain", short_help="Say what became of a function, and what to change.")
 @subject_options
-@click.option("--numerics", metavar="LEVEL", help="For a graph in a file: what rewrites may do.")
+@click.option("--numerics", metavar="LEVEL", help="For a file: what rewrites may do.")
 @click.option("--output", "-o", metavar="FILE", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     target: str,
@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Say which lines are the heaviest, what fired, what nearly did, and what to change."""
     subject = load_subject(target, args, kwargs, static)
-    if subject.function is None:
+    if subject.function is None or subject.artifact is not None:
         write(str(explain_graph(subject.captured, numerics)), output)
         return
     if numerics is not None:

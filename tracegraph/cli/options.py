@@ -12,6 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
+device_option = click.option(
+    "--device",
+    metavar="NAME",
+    help="Show least times on a device: cpu for this machine, TPU v4, v5e, v5p, v6e, A100, H100.",
+)
+"""What ``tracegraph.costs.devices.device`` knows."""
+
 
 def call_options(command: F) -> F:
     """The target and its arguments: ``MODULE:FUNCTION``, ``--arg``, ``--kwarg``, ``--static``."""
@@ -19,8 +26,8 @@ def call_options(command: F) -> F:
 
 
 def subject_options(command: F) -> F:
-    """As ``call_options``, and the target may be a file with a graph."""
-    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION|FILE.tg")(command))
+    """As ``call_options``, and the target may be a file with a graph or a saved artifact."""
+    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION|FILE")(command))
 
 
 def _with_arguments(command: F) -> F:
@@ -31,7 +38,7 @@ def _with_arguments(command: F) -> F:
             metavar="SPEC",
             multiple=True,
             help="The next positional argument: a type (f32[8,128], key<fry>[], ones:i32[4]), "
-            "a Python literal (3.5, True, None) or a file.npy.",
+            "a Python literal (3.5, True, None) or a file.npy; of a saved artifact NAME=SIZE.",
         ),
         click.option(
             "--kwarg", "kwargs", metavar="NAME=SPEC", multiple=True, help="A keyword argument."

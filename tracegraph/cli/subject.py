@@ -1,4 +1,4 @@
-"""What a command is about: a function with arguments, or a graph in a file."""
+"""What a command is about: a function with arguments, a graph in a file, or a saved artifact."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from tracegraph.cli.arguments import parse_arguments
+from tracegraph.cli.artifact import Artifact, is_artifact, load_artifact
 from tracegraph.cli.errors import user_code
 from tracegraph.cli.graph_file import STDIN, read_graph
 from tracegraph.cli.targets import load_function
@@ -26,6 +27,7 @@ class Subject:
         function: the decorated function; None for a file.
         args: its arguments, as shapes.
         kwargs: its keyword arguments, as shapes.
+        artifact: the artifact that the function calls, if it came from one.
     """
 
     captured: Graph
@@ -34,6 +36,12 @@ class Subject:
     function: Any = None
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
+    artifact: Artifact | None = None
+
+    def check_runnable(self) -> None:
+        """Returns if this machine can compile it; else there is a ``TracegraphError``."""
+        if self.artifact is not None:
+            self.artifact.check_runnable()
 
 
 def is_graph_file(target: str) -> bool:
@@ -44,7 +52,7 @@ def is_graph_file(target: str) -> bool:
 def load_subject(
     target: str, args: Sequence[str], kwargs: Sequence[str], static: Sequence[str]
 ) -> Subject:
-    """What a target names: ``MODULE:FUNCTION`` with arguments, a ``FILE.tg``, or ``-`` for stdin.
+    """What a target names: ``MODULE:FUNCTION`` with arguments, a ``FILE.tg``, ``-``, an artifact.
 
     Raises:
         TracegraphError: there is no such function or file, or the arguments do not fit.
@@ -61,6 +69,8 @@ def load_subject(
             )
         graph, _ = read_graph(target, "")
         return Subject(graph, graph)
+    if is_artifact(target):
+        return _of_artifact(artifact_of(target, args, kwargs, static))
     function = load_function(target, static)
     arguments = parse_arguments(function, args, kwargs).abstract()
     with user_code():
@@ -68,3 +78,24 @@ def load_subject(
     return Subject(
         trace.captured, trace.optimized, trace, function, arguments.args, arguments.kwargs
     )
+
+
+def artifact_of(
+    target: str, args: Sequence[str], kwargs: Sequence[str], static: Sequence[str]
+) -> Artifact:
+    """The artifact in a file, at the sizes that ``--arg`` gives; it takes nothing else."""
+    if kwargs or static:
+        raise TracegraphError(
+            f"{target} takes no --kwarg and no --static",
+            where="the command line",
+            expected="an artifact, and --arg NAME=SIZE for each size that it leaves open",
+            found=f"--kwarg {kwargs[0]}" if kwargs else f"--static {static[0]}",
+            hint="leave them out: the artifact has the types of its arguments",
+        )
+    return load_artifact(target, args)
+
+
+def _of_artifact(artifact: Artifact) -> Subject:
+    function, args, kwargs = artifact.function, artifact.args, artifact.kwargs
+    trace: Trace = function.trace(*args, **kwargs)
+    return Subject(trace.captured, trace.optimized, trace, function, args, kwargs, artifact)

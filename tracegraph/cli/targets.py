@@ -36,7 +36,7 @@ def load_function(target: str, static: Sequence[str] = ()) -> Any:
         raise TracegraphError(
             f"{target} does not name a function",
             expected="MODULE:FUNCTION, such as package.module:train_step or train.py:train_step",
-            found=target,
+            found=target if Path(target).exists() else f"{target}, which is no file either",
             hint="write the module or the file, a colon, and the function's name",
         )
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)

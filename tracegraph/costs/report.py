@@ -21,6 +21,7 @@ from tracegraph.costs.rows import (
     LineCost,
     ModuleCost,
     OpCost,
+    is_opaque,
     line_rows,
     module_rows,
     op_rows,
@@ -63,6 +64,8 @@ class CostReport(Printed):
         unknown: ops in loops whose trip count is not known: each is counted as if the loop ran
             once.
         xla: XLA's own figures, if it was asked.
+        opaque: the names of the ops that only XLA can look into, such as ``call_exported``: their
+            arithmetic is not counted.
     """
 
     function: str
@@ -74,6 +77,7 @@ class CostReport(Printed):
     device: DeviceSpec | None = None
     unknown: int = 0
     xla: XlaCost | None = None
+    opaque: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -98,6 +102,11 @@ class CostReport(Printed):
         if self.unknown:
             lines.append(
                 f"{self.unknown} operations stand in loops of unknown length: counted as one round"
+            )
+        if self.opaque:
+            names = ", ".join(dict.fromkeys(self.opaque))
+            lines.append(
+                f"the arithmetic of {len(self.opaque)} opaque operations is not counted: {names}"
             )
         if self.device is not None:
             bound = [row.floor.bound for row in self.ops if row.floor is not None]
@@ -135,6 +144,7 @@ def cost_report(
         spec,
         sum(not row.counted for row in rows),
         xla,
+        tuple(row.name for row in rows if is_opaque(row.op)),
     )
 
 
@@ -233,6 +243,7 @@ def _xla_line(xla: XlaCost) -> str:
 
     return (
         f"XLA says: {said(xla.flops)} FLOPs, {said(xla.transcendentals)} exp or log, "
-        f"{said(xla.bytes, 'B')} moved after fusion, {said(xla.temporary_bytes, 'B')} temporary"
-        " (it counts a loop's body once)"
+        f"{said(xla.bytes, 'B')} moved after fusion (it counts a loop's body once); "
+        f"{said(xla.argument_bytes, 'B')} of arguments, {said(xla.output_bytes, 'B')} of results, "
+        f"{said(xla.temporary_bytes, 'B')} temporary"
     )

@@ -13,6 +13,7 @@ from compiler.analysis.occurrences import Runs, occurrences
 from compiler.ir.graph import CONSTANT, Graph, Operation, Value
 from compiler.ir.locations import Frame
 from compiler.ir.types import ArrayType
+from compiler.ops.definition import UNKNOWN, lookup
 from compiler.rewrite.driver import score
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.modules import module_of
@@ -110,6 +111,11 @@ class ModuleCost:
     cost: Cost
     share: float
     seconds: float
+
+
+def is_opaque(op: Operation) -> bool:
+    """Whether only XLA can look into an op: its bytes are known and its arithmetic is not."""
+    return not (op.regions or op.is_terminator) and lookup(op.name) is UNKNOWN
 
 
 def op_rows(graph: Graph, device: DeviceSpec | None) -> tuple[OpCost, ...]:

@@ -70,10 +70,11 @@ class KernelReport(Printed):
             f"operations; {len(self.copies)} copies that XLA put in"
         )
         parts: list[RenderableType] = [Text(head), _kernel_table(self.kernels)]
-        parts += [Text(line) for line in self._findings()]
+        parts += [Text(line) for line in (*self.findings(), *self._fates())]
         return Group(*parts)
 
-    def _findings(self) -> list[str]:
+    def findings(self) -> list[str]:
+        """What stands out, a line each: ops computed again, large results in between, copies."""
         lines = [
             f"computed again: {one.name} at {one.location} in {', '.join(one.kernels)}"
             for one in self.recomputed
@@ -87,7 +88,7 @@ class KernelReport(Printed):
             for one in self.copies
             if one.written >= LARGE
         ]
-        return lines + self._fates()
+        return lines
 
     def _fates(self) -> list[str]:
         if not self.groups:

@@ -32,12 +32,25 @@ def of(function: Any, /, *args: Any, calls: int = 10, **kwargs: Any) -> ProfileR
             found=f"calls={calls}",
             hint="leave calls out for ten of them",
         )
+    _check_values(args, kwargs)
     trace = function.trace(*args, **kwargs)
     known = kernels_of(function, *args, **kwargs)
     if any(info.donated for info in trace.optimized.parameter_info):
         args, kwargs = _copies((args, kwargs))
         return _measured(known, lambda: function(*_copies(args), **_copies(kwargs)), calls)
     return _measured(known, lambda: function(*args, **kwargs), calls)
+
+
+def _check_values(args: Any, kwargs: Any) -> None:
+    """Returns if the function can be run on its arguments."""
+    shapes = [x for x in jax.tree.leaves((args, kwargs)) if isinstance(x, jax.ShapeDtypeStruct)]
+    if shapes:
+        raise TracegraphError(
+            "nothing can be measured on shapes",
+            expected="arrays: the function is run",
+            found=", ".join(f"{one.dtype}{list(one.shape)}" for one in shapes[:4]),
+            hint="pass arrays of these shapes, such as jnp.zeros(shape, dtype)",
+        )
 
 
 def _measured(known: KernelReport, call: Callable[[], Any], calls: int) -> ProfileReport:

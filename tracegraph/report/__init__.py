@@ -6,6 +6,6 @@ page's own code is in ``assets/``, bundled when the package is built: see
 """
 
 from tracegraph.report.document import Report
-from tracegraph.report.make import report_call, report_graph
+from tracegraph.report.make import Extras, report_call, report_graph
 
-__all__ = ["Report", "report_call", "report_graph"]
+__all__ = ["Extras", "Report", "report_call", "report_graph"]

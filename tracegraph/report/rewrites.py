@@ -9,19 +9,26 @@ from compiler.lowering.kernels import KERNELS
 from compiler.passes.manager import PassRun
 from compiler.rewrite.log import Firing, NearMiss
 from compiler.rewrite.numerics import level_name
-from compiler.rules import all_rules
-from compiler.rules.registered import registered
 from tracegraph.report.sources import Sources
 from tracegraph.trace import nearest_misses
 
 
-def rewrite_rows(runs: Sequence[PassRun], sources: Sources) -> dict[str, Any]:
-    """The passes in order, the rules that fired, and the near misses with their reasons."""
+def rewrite_rows(
+    runs: Sequence[PassRun], laws: Mapping[str, str], sources: Sources
+) -> dict[str, Any]:
+    """The passes in order, the rules that fired, and the near misses with their reasons.
+
+    Args:
+        runs: one record per pass.
+        laws: what each rule says, by its name.
+        sources: the files of the report.
+    """
+    known = {**laws, **{name: kernel.law for name, kernel in KERNELS.items()}}
     firings = [firing for run in runs for firing in run.log.firings]
     return {
         "passes": [_pass(run) for run in runs],
-        "fired": _fired(firings, sources),
-        "missed": [_missed(near, sources) for near in _furthest(nearest_misses(runs))],
+        "fired": _fired(firings, known, sources),
+        "missed": [_missed(near, known, sources) for near in _furthest(nearest_misses(runs))],
     }
 
 
@@ -35,10 +42,10 @@ def _pass(run: PassRun) -> dict[str, Any]:
     }
 
 
-def _fired(firings: Sequence[Firing], sources: Sources) -> list[dict[str, Any]]:
+def _fired(
+    firings: Sequence[Firing], laws: Mapping[str, str], sources: Sources
+) -> list[dict[str, Any]]:
     """A row for each rule and line, in the order of the first firing."""
-    laws = {rule.name: rule.law for rule in (*all_rules().values(), *registered())}
-    laws |= {name: kernel.law for name, kernel in KERNELS.items()}
     rows: dict[object, dict[str, Any]] = {}
     for firing in firings:
         row = rows.setdefault(
@@ -61,12 +68,13 @@ def _furthest(misses: Mapping[str, NearMiss]) -> list[NearMiss]:
     return sorted(misses.values(), key=lambda near: (-near.progress, near.rule))
 
 
-def _missed(near: NearMiss, sources: Sources) -> dict[str, Any]:
+def _missed(near: NearMiss, laws: Mapping[str, str], sources: Sources) -> dict[str, Any]:
     return {
         "rule": near.rule,
         "line": place(near, sources),
         "matched": near.progress,
         "reason": str(near.miss.reason),
+        "law": laws.get(near.rule, ""),
     }
 
 

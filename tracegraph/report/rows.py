@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from compiler.analysis.cost import total
 from compiler.ir.locations import Frame, Location
+from tracegraph.report.measures import Measures
 from tracegraph.report.nodes import Node
 from tracegraph.report.sources import Sources
 from tracegraph.report.stages import StageRows, Table
@@ -14,12 +16,18 @@ from tracegraph.report.stages import StageRows, Table
 class Rows:
     """The ops of a table as rows.
 
+    Args:
+        table: the ops and the stages.
+        sources: the files of the report.
+        measures: the times of the ops.
+
     Attributes:
         paths: every distinct path of groups, outermost first, by number.
     """
 
-    def __init__(self, table: Table, sources: Sources) -> None:
+    def __init__(self, table: Table, sources: Sources, measures: Measures) -> None:
         self._table = table
+        self._measures = measures
         self._sources = sources
         self._numbers: dict[tuple[str, ...], int] = {}
 
@@ -33,7 +41,7 @@ class Rows:
 
         ``n`` name, ``v`` value, ``t`` types, ``a`` attributes, ``p`` path, ``l`` lines, ``f``
         FLOPs, ``x`` transcendentals, ``b`` bytes, ``r`` rules, ``g`` fusion group, ``s`` name
-        stack. What is empty or zero is left out.
+        stack, and the times of ``Measures.row``. What is empty or zero is left out.
         """
         users = {frame.file for node in self._table.ops if (frame := node.location.frame)}
         return [self._op(node, users) for node in self._table.ops]
@@ -54,6 +62,7 @@ class Rows:
             "b": node.cost.bytes,
             "r": ", ".join(node.location.rules),
             "s": node.location.name_stack,
+            **self._measures.row(node),
         }
         kept = {key: value for key, value in row.items() if value}
         return kept if node.group is None else {**kept, "g": node.group}
@@ -87,17 +96,24 @@ def stage_rows(stage: StageRows) -> dict[str, Any]:
     }
 
 
-def line_rows(nodes: Iterable[Node], sources: Sources) -> list[tuple[int, ...]]:
-    """For each line: file, line, ops, FLOPs, transcendentals, bytes, of the ops it comes first in.
+def line_rows(
+    nodes: Iterable[Node], sources: Sources, measures: Measures
+) -> list[tuple[float, ...]]:
+    """A row for each line, of the ops that it comes first in.
 
-    Each op counts for one line, so the lines add up to the graph.
+    These are: file, line, ops, FLOPs, transcendentals, bytes, and the seconds of the floor and of
+    the measurement. Each op counts for one line, so the lines add up to the graph.
     """
-    found: dict[tuple[int, int], list[int]] = {}
+    found: dict[tuple[int, int], list[Node]] = {}
     for node in nodes:
         frame = node.location.frame
-        if frame is None:
-            continue
-        row = found.setdefault((sources.add(frame.file, frame.line), frame.line), [0] * 4)
-        cost = (1, node.cost.flops, node.cost.transcendentals, node.cost.bytes)
-        row[:] = [a + b for a, b in zip(row, cost, strict=True)]
-    return [(*place, *row) for place, row in found.items()]
+        if frame is not None:
+            place = (sources.add(frame.file, frame.line), frame.line)
+            found.setdefault(place, []).append(node)
+    return [(*place, *_sums(group, measures)) for place, group in found.items()]
+
+
+def _sums(group: Sequence[Node], measures: Measures) -> tuple[float, ...]:
+    cost = total(node.cost for node in group)
+    work = (len(group), cost.flops, cost.transcendentals, cost.bytes)
+    return (*work, *measures.sums(group))

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import jax
 
@@ -17,6 +17,7 @@ from compiler.lowering.export_jax import export_jaxpr
 from compiler.passes.instruments import Snapshots
 from compiler.passes.manager import PassManager, PassRun
 from compiler.passes.pipeline import Pipeline
+from tracegraph.laws import laws_of
 from tracegraph.program import Stage
 from tracegraph.trace import Trace
 
@@ -32,6 +33,7 @@ class Subject:
         stages: the captured graph, then the graph after each pass that changed it.
         runs: one record per pass.
         compiled: gives the text of the module that XLA makes of it.
+        laws: what each rule that may fire says, by its name.
         file: the file to show first; empty where that is not known.
     """
 
@@ -39,6 +41,7 @@ class Subject:
     stages: Sequence[Stage]
     runs: Sequence[PassRun]
     compiled: Callable[[], str]
+    laws: Mapping[str, str] = field(default_factory=dict[str, str])
     file: str = ""
 
     @property
@@ -57,6 +60,7 @@ def trace_subject(trace: Trace, file: str = "") -> Subject:
         (*first, *between, last),
         trace.passes,
         lambda: str(trace.lower().compile().as_text()),
+        laws_of(trace.program.pipeline),
         file,
     )
 
@@ -68,7 +72,8 @@ def graph_subject(graph: Graph, pipeline: Pipeline) -> Subject:
     between = [Stage(name, after) for name, after in snapshots.stages[:-1]]
     last = [Stage(snapshots.stages[-1][0], result.graph)] if snapshots.stages else []
     stages = (Stage(CAPTURED, graph), *between, *last)
-    return Subject(graph.name, stages, result.runs, lambda: _compiled(result.graph))
+    laws = laws_of(pipeline)
+    return Subject(graph.name, stages, result.runs, lambda: _compiled(result.graph), laws)
 
 
 def _compiled(graph: Graph) -> str:

@@ -58,9 +58,9 @@ def test_missing_argument(cli):
     result = cli("dump")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "Missing argument 'MODULE:FUNCTION|FILE.tg'\n"
+        "Missing argument 'MODULE:FUNCTION|FILE'\n"
         "  where: the command line of `tracegraph dump`\n"
-        "  expected: tracegraph dump [OPTIONS] MODULE:FUNCTION|FILE.tg\n"
+        "  expected: tracegraph dump [OPTIONS] MODULE:FUNCTION|FILE\n"
         "  what to do: see `tracegraph dump --help`\n"
     )
 

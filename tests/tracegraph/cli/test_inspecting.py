@@ -35,6 +35,11 @@ def test_cost(cli):
     assert f"{MODULE}.py:8" in text
 
 
+def test_xla_is_asked_of_a_graph_file_too(cli, graph_file):
+    assert "XLA says" in output(cli("cost", graph_file, "--xla"))
+    assert "XLA says" not in output(cli("cost", graph_file))
+
+
 def test_an_unknown_device(cli):
     result = cli("cost", *STEP, "--device", "abacus")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -32,7 +32,7 @@ def test_a_decorated_function_is_taken_as_it_is():
             "user_project does not name a function\n"
             "  expected: MODULE:FUNCTION, such as package.module:train_step or "
             "train.py:train_step\n"
-            "  found: user_project\n"
+            "  found: user_project, which is no file either\n"
             "  what to do: write the module or the file, a colon, and the function's name",
         ),
         (

@@ -18,15 +18,41 @@ def ones(*shape, dtype=jnp.float32):
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
-def test_the_published_peaks():
-    assert device("TPU v5e").peak(np.dtype(jnp.bfloat16)) == 197e12
-    assert device("v5p").bandwidth == 2765e9
-    assert device("a100").peak(np.dtype("float64")) == 19.5e12
+# Tera-FLOP/s of bf16, tera-op/s of int8 and GB/s, as the page named as the source has them.
+PUBLISHED = {
+    "TPU v4": (275, 275, 1200),
+    "TPU v5e": (197, 393, 819),
+    "TPU v5p": (459, 918, 2765),
+    "TPU v6e": (918, 1836, 1640),
+    "A100": (312, 624, 2039),
+    "H100": (1979 / 2, 3958 / 2, 3350),
+}
+
+
+def test_the_devices_that_are_described():
+    assert {spec.name for spec in DEVICES.values()} == set(PUBLISHED)
+    assert device("v5p") is device("tpu V5P") is device("TPU v5")
     assert device("TPU v6 lite") is device("TPU v6e")
-    assert {spec.name for spec in DEVICES.values()} == {
-        *("TPU v4", "TPU v5e", "TPU v5p", "TPU v6e", "A100", "H100")
-    }
-    assert all(spec.source.startswith("https://") for spec in DEVICES.values())
+    assert device("NVIDIA H100 80GB HBM3") is device("h100")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_peaks(name):
+    spec, (bf16, int8, bandwidth) = device(name), PUBLISHED[name]
+    assert spec.peak(np.dtype(jnp.bfloat16)) == bf16 * 1e12
+    assert spec.peak(np.dtype("int8")) == int8 * 1e12
+    assert spec.bandwidth == bandwidth * 1e9
+    assert spec.source.startswith("https://")
+
+
+def test_f32_is_what_a_device_multiplies_by_default():
+    for name in PUBLISHED:
+        spec = device(name)
+        share = 1 if name.startswith("TPU") else 0.5  # bf16, and tf32
+        expected = share * spec.peak(np.dtype(jnp.bfloat16))
+        assert spec.peak(np.dtype("float32")) == pytest.approx(expected, rel=1e-3)
+    assert device("a100").peak(np.dtype("float64")) == 19.5e12
+    assert device("h100").peak(np.dtype("float64")) == 67e12
 
 
 def test_this_cpu_is_measured_once():

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.experimental import pallas as pl
 
 import tracegraph as tg
 from compiler.analysis.cost import graph_cost
@@ -180,3 +181,18 @@ def test_names_are_never_markup():
             return x + 1
 
     assert "[red]<b>" in str(tg.function(named).graph(ones(3)).summary())
+
+
+def test_what_only_xla_can_look_into_is_named():
+    def double(x_ref, o_ref):
+        o_ref[...] = x_ref[...] * 2
+
+    def run(x):
+        return pl.pallas_call(double, jax.ShapeDtypeStruct(x.shape, x.dtype), interpret=True)(x) + x
+
+    report = cost_report(tg.function(run).graph(ones(8)))
+    assert report.opaque == ("pallas_call",)
+    assert report.total.flops == 8
+    assert not report.total.exact
+    assert "the arithmetic of 1 opaque operations is not counted: pallas_call" in str(report)
+    assert cost_report(tg.function(lambda x: x + x).graph(ones(8))).opaque == ()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import importlib
+import importlib.util
 import json
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +83,41 @@ def test_model_explorer_takes_it(graph):
             assert int(edge["sourceNodeOutputId"]) < outputs[edge["sourceNodeId"]]
     parameters = sum(len(region.parameters) for region in walk_regions(graph))
     assert len(ids) == parameters + sum(1 for _ in walk(graph))
+
+
+@pytest.fixture(scope="module")
+def builder():
+    """The classes of the viewer itself. The file alone is read: the package asks for torch."""
+    found = importlib.util.find_spec("model_explorer")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("needs the viewer: pip install --no-deps ai-edge-model-explorer")
+    file = Path(found.submodule_search_locations[0]) / "graph_builder.py"
+    spec = importlib.util.spec_from_file_location("model_explorer_graph_builder", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their own module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def test_the_viewers_own_classes_take_it(builder, graph):
+    def items(found):
+        pairs = [builder.KeyValue(**pair) for pair in found["attrs"]]
+        return builder.MetadataItem(**{**found, "attrs": pairs})
+
+    def node(found):
+        parts = {
+            "attrs": [builder.KeyValue(**pair) for pair in found["attrs"]],
+            "incomingEdges": [builder.IncomingEdge(**edge) for edge in found["incomingEdges"]],
+            "outputsMetadata": [items(item) for item in found["outputsMetadata"]],
+        }
+        return builder.GraphNode(**{**found, **parts})
+
+    (one,) = model_explorer(graph)["graphs"]
+    made = builder.Graph(**{**one, "nodes": [node(found) for found in one["nodes"]]})
+    kept = json.loads(json.dumps(dataclasses.asdict(made)))
+    for before, after in zip(one["nodes"], kept["nodes"], strict=True):
+        assert before == {name: after[name] for name in before}
 
 
 def test_model_explorer_nests_by_module_and_region():

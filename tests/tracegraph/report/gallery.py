@@ -93,7 +93,7 @@ def resnet_block() -> Report:
 
 
 def scan_rnn() -> Report:
-    """A recurrent network by scan."""
+    """A recurrent network by scan, with the least times on a TPU."""
 
     @tg.function
     def rnn(weights: Any, xs: jax.Array) -> Any:
@@ -106,7 +106,7 @@ def scan_rnn() -> Report:
 
     shapes = {"in": (8, 16), "state": (16, 16), "bias": (16,), "out": (16, 4)}
     weights = {name: jnp.zeros(shape) for name, shape in shapes.items()}
-    return rnn.report(weights, jnp.zeros((12, 2, 8)))
+    return rnn.report(weights, jnp.zeros((12, 2, 8)), device="TPU v5e")
 
 
 class VAE(nnx.Module):

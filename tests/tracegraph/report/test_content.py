@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import pallas as pl
 
 import tracegraph as tg
 from compiler.analysis.cost import graph_cost
 from compiler.analysis.liveness import memory_timeline, peak_memory
 from compiler.ir.walk import count_ops
+from tracegraph.rules import Numerics, Rule, example, op, var
 
 
 @tg.function
@@ -184,6 +186,57 @@ def test_rules_that_fired_and_near_misses_have_lines_and_reasons():
     assert sum(row["times"] for row in rewrites["fired"]) == len(trace.rewrites)
     assert [row["name"] for row in rewrites["passes"]] == [run.title for run in trace.passes]
     assert all(row["reason"] and row["line"] for row in rewrites["missed"])
+
+
+def test_a_rule_of_the_users_own_says_its_law():
+    x = var("x")
+    law = Rule(
+        name="log-of-exp",
+        law="log(exp(x)) = x",
+        pattern=op.log(op.exp(x)),
+        replace=lambda m: m.x,
+        numerics=Numerics.FINITE,
+        transparent=True,
+        examples=(example(lambda x: jnp.log(jnp.exp(x)), "f32[n]"),),
+    )
+
+    @tg.function(rules=[law], numerics="fast")
+    def f(x):
+        return jnp.log(jnp.exp(x))
+
+    (row,) = f.report(jnp.ones(4)).content["rewrites"]["fired"]
+    assert (row["rule"], row["law"]) == ("log-of-exp", "log(exp(x)) = x")
+
+
+def test_what_stands_out_among_the_kernels_is_said():
+    wide = jax.ShapeDtypeStruct((1024, 1024), jnp.float32)
+    findings = tg.function(lambda x: jnp.sin(x @ x) @ x).report(wide).content["findings"]
+    assert any(line.startswith("written and read again: 4.19 MB") for line in findings)
+    assert tg.function(jnp.sin).report(jnp.ones(8)).content["findings"] == []
+
+
+def test_a_kernel_inside_an_opaque_op_has_its_lines_and_the_rest_is_said():
+    def double(x_ref, o_ref):
+        o_ref[...] = jnp.sin(x_ref[...])
+
+    def run(x):
+        return pl.pallas_call(double, jax.ShapeDtypeStruct(x.shape, x.dtype), interpret=True)(x)
+
+    content = tg.function(run).report(jnp.ones(64)).content
+    assert content["notes"] == [
+        "The arithmetic of 1 opaque operations is not counted: pallas_call."
+    ]
+    assert all(not kernel["lines"] for kernel in content["kernels"] if kernel["ops"])
+    assert tg.function(jnp.sin).report(jnp.ones(64)).content["notes"] == []
+
+
+def test_no_law_is_blank():
+    @tg.function
+    def twice(x):
+        return jnp.transpose(jnp.transpose(x @ x))
+
+    rewrites = twice.report(jnp.ones((4, 4))).content["rewrites"]
+    assert all(row["law"] for row in [*rewrites["fired"], *rewrites["missed"]])
 
 
 @pytest.mark.parametrize(

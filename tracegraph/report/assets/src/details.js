@@ -1,6 +1,6 @@
 // What is known of the selection: one op in full, or the sum of several.
 
-import { $, bytes, el, short } from "./dom.js";
+import { $, bytes, el, percent, seconds, short } from "./dom.js";
 
 const SHOWN = 12;
 
@@ -21,12 +21,15 @@ export class Details {
     const { model } = this;
     const { n, t, a, r, s, g } = model.ops[op];
     const cost = model.cost(op);
+    const { floor, bound, measured } = model.time(op);
     const mark = model.stage.mark.get(op);
     const title = el("h3", {}, model.title(op), el("code", {}, ` ${n}`), mark ? ` · ${mark}` : "");
     const rows = [
       ["type", t],
       ["attributes", a],
       ["cost", `${short(cost.flops)} FLOPs, ${short(cost.transcendentals)} transcendentals, ${bytes(cost.bytes)}`],
+      ["measured", measured ? `${seconds(measured)}, ${percent(model.share(measured))} of the time in kernels` : ""],
+      ["at least", floor ? `${seconds(floor)} on ${model.content.device.name}, bound by ${bound}` : ""],
       ["scope", s],
       ["lines", model.lines(op).map(([file, line]) => `${this.fileName(file)}:${line}`).join(", ")],
       ["made by", r],

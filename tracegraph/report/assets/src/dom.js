@@ -47,6 +47,20 @@ export function bytes(number) {
   return `${place ? number.toPrecision(3) : number} ${units[place]}`;
 }
 
+/** A time in the unit that suits it. */
+export function seconds(number) {
+  if (number === null || number === undefined) return "–";
+  for (const [size, unit] of [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]]) {
+    if (number >= size) return `${(number / size).toPrecision(3)} ${unit}`;
+  }
+  return `${(number * 1e9).toPrecision(3)} ns`;
+}
+
+/** A part of a whole. */
+export function percent(part) {
+  return `${(100 * part).toFixed(1)}%`;
+}
+
 /** Calls a function once for a burst of events, when the burst is over. */
 export function settled(milliseconds, call) {
   let timer = 0;

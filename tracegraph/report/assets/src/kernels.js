@@ -1,6 +1,6 @@
 // What was predicted to run as one loop, and the kernels that XLA made, side by side.
 
-import { bytes, el, short } from "./dom.js";
+import { bytes, el, seconds, short } from "./dom.js";
 
 const MOST = 400;
 
@@ -8,15 +8,23 @@ export function kernelsPanel(model) {
   const { groups, kernels, kernels_problem: problem } = model.content;
   const linked = kernels.map((kernel) => ({ ...kernel, found: new Set(kernel.ops) }));
   const left = groups.slice(0, MOST).map((group) => groupCard(model, group));
-  const named = linked.filter((kernel) => kernel.found.size);
+  const named = linked.filter((kernel) => kernel.found.size || kernel.lines.length);
   const right = named.slice(0, MOST).map((kernel) => kernelCard(model, kernel));
-  right.push(...others(linked.filter((kernel) => !kernel.found.size)));
+  right.push(...others(linked.filter((kernel) => !named.includes(kernel))));
   const why = problem ? `No kernels are known: ${problem}` : "The module has no kernels.";
   return [
+    ...standingOut(model.content.findings),
     el("div", { class: "columns" },
       column(`Predicted groups (${groups.length})`, left, "No group of ops is predicted to be fused."),
       column(`XLA's kernels (${kernels.length})`, right, why)),
   ];
+}
+
+/** Ops that several kernels compute, large results in between, and copies, in one closed list. */
+function standingOut(findings) {
+  if (!findings.length) return [];
+  const rows = findings.slice(0, MOST).map((text) => el("div", {}, text));
+  return [el("details", { class: "names-all" }, el("summary", {}, `What stands out (${findings.length})`), ...rows)];
 }
 
 /** Kernels that name no op of the graph, such as copies for another layout, in one closed list. */
@@ -33,8 +41,8 @@ function column(title, cards, otherwise) {
   return el("section", {}, el("h3", {}, title), ...content);
 }
 
-function card(title, notes, ops, model) {
-  const names = [...ops].map((op) => model.ops[op].n).join(", ");
+function card(title, notes, ops, model, from = "") {
+  const names = [...ops].map((op) => model.ops[op].n).join(", ") || from;
   const made = el("button", { type: "button", class: "card" },
     el("b", {}, title), el("span", { class: "note" }, notes.filter(Boolean).join(" · ")),
     el("span", { class: "names" }, names));
@@ -54,5 +62,6 @@ function kernelCard(model, kernel) {
   const times = kernel.times > 1 ? `${short(kernel.times)} times` : "";
   const flops = kernel.flops ? `${short(kernel.flops)} FLOPs` : "";
   const held = groups.size ? `ops of group ${[...groups].slice(0, 6).join(", ")}` : "";
-  return card(kernel.name, [bytes(kernel.bytes), flops, times, held], kernel.found, model);
+  const spent = kernel.seconds ? `${seconds(kernel.seconds)} measured` : "";
+  return card(kernel.name, [spent, bytes(kernel.bytes), flops, times, held], kernel.found, model, kernel.lines.join(", "));
 }

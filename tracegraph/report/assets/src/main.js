@@ -1,6 +1,6 @@
 // Puts the page together.
 
-import { $, bytes, el, short } from "./dom.js";
+import { $, bytes, el, percent, seconds, short } from "./dom.js";
 import { Details } from "./details.js";
 import { GraphView } from "./graph.js";
 import { listenToKeys } from "./keys.js";
@@ -29,6 +29,21 @@ function start() {
   document.documentElement.dataset.ready = "yes";
 }
 
+/** What was measured, and the least that a device needs, a sentence each. */
+function timeNotes({ device, profile }) {
+  const notes = [];
+  if (profile) {
+    const { wall, calls, in_kernels: busy, unattributed, note } = profile;
+    const kernels = note || `${seconds(busy)} in kernels, ${percent(unattributed)} of that on no op`;
+    notes.push(`Measured: ${seconds(wall)} a call, the mean of ${calls}; ${kernels}.`);
+  }
+  if (device) {
+    const least = `at least ${seconds(device.floor)} if nothing is fused and all goes through its memory`;
+    notes.push(`On ${device.name} ${least} (${device.source}).`);
+  }
+  return notes;
+}
+
 function showHead({ content }) {
   $("name").textContent = `@${content.function}`;
   const { ops, flops, bytes: traffic, exact } = content.summary;
@@ -40,6 +55,8 @@ function showHead({ content }) {
     `${bytes(content.memory.peak)} peak`,
   ];
   $("summary").textContent = parts.join(" · ");
+  const times = timeNotes(content);
+  if (times.length) $("messages").append(el("p", { class: "message time" }, times.join(" ")));
 }
 
 function showMessages({ content }) {

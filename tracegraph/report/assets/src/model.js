@@ -113,6 +113,18 @@ export class Model {
     return { flops: f, transcendentals: x, bytes: b };
   }
 
+  /** The least time of an op on the device, what binds it, and the time that was measured. */
+  time(op) {
+    const { e = 0, d = "", m = 0 } = this.ops[op];
+    return { floor: e, bound: d, measured: m };
+  }
+
+  /** A measured time as a part of all time in kernels. */
+  share(measured) {
+    const whole = this.content.profile?.in_kernels ?? 0;
+    return whole ? measured / whole : 0;
+  }
+
   /** For each line of the stage, "file:line", its ops; an op counts for its first line. */
   get opsByLine() {
     if (!this.stage.byLine) {

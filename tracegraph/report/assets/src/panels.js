@@ -1,6 +1,6 @@
 // The tabs: ops, changes, constants, inputs, memory, kernels and rewrites.
 
-import { $, bytes, el, short } from "./dom.js";
+import { $, bytes, el, percent, seconds, short } from "./dom.js";
 import { kernelsPanel } from "./kernels.js";
 import { memoryPanel } from "./memory.js";
 import { Table } from "./table.js";
@@ -60,6 +60,7 @@ export class Panels {
     const columns = [
       { name: "value", of: (op) => model.title(op) },
       { name: "op", of: (op) => model.ops[op].n },
+      ...this.times(),
       { name: "type", of: (op) => model.ops[op].t ?? "" },
       { name: "FLOPs", of: (op) => cost(op).flops, text: filled(short), right: true },
       { name: "transc.", of: (op) => cost(op).transcendentals, text: filled(short), right: true },
@@ -69,6 +70,21 @@ export class Panels {
     ];
     const rows = model.stage.live.filter((op) => model.ops[op].n !== "inputs");
     return [this.table({ rows, columns, ...this.selecting((op) => op) })];
+  }
+
+  /** The columns of what was measured and of the least time on a device, where there are such. */
+  times() {
+    const { content } = this.model;
+    const time = (op) => this.model.time(op);
+    const measured = [
+      { name: "time", of: (op) => time(op).measured, text: filled(seconds), right: true },
+      { name: "of all", of: (op) => this.model.share(time(op).measured), text: filled(percent), right: true },
+    ];
+    const floors = [
+      { name: "floor", of: (op) => time(op).floor, text: filled(seconds), right: true },
+      { name: "bound by", of: (op) => time(op).bound },
+    ];
+    return [...(content.profile ? measured : []), ...(content.device ? floors : [])];
   }
 
   /** A click on a row selects its op, and a selected op marks its row. */
@@ -161,6 +177,7 @@ export class Panels {
       line,
       { name: "matched ops", of: (row) => row.matched, right: true },
       { name: "why not", of: (row) => row.reason },
+      { name: "law", of: (row) => row.law },
     ];
     return [
       ...this.titled("Rules that fired", "No rule fired.", { rows: fired, columns: firedColumns, click }),

@@ -1,16 +1,28 @@
 // The user's source, with the cost of each line. A click on a line selects its ops.
 
-import { $, bytes, el, short } from "./dom.js";
+import { $, bytes, el, seconds, short } from "./dom.js";
 
 const METRICS = {
   FLOPs: { of: (cost) => cost.flops, text: short },
   bytes: { of: (cost) => cost.bytes, text: bytes },
   ops: { of: (cost) => cost.ops, text: short },
 };
+/** Shown if the report has them. */
+const TIMES = {
+  time: { of: (cost) => cost.measured, text: seconds },
+  floor: { of: (cost) => cost.floor, text: seconds },
+};
+const NOTHING = { ops: 0, flops: 0, bytes: 0, floor: 0, measured: 0 };
 
 export class SourceView {
   constructor(model) {
     this.model = model;
+    const { profile, device } = model.content;
+    this.metrics = {
+      ...METRICS,
+      ...(profile ? { time: TIMES.time } : {}),
+      ...(device ? { floor: TIMES.floor } : {}),
+    };
     this.metric = "FLOPs";
     this.rows = new Map();
     this.build();
@@ -20,7 +32,7 @@ export class SourceView {
   build() {
     const files = this.model.content.files.filter((file) => file.lines.length);
     const choice = el("select", { title: "What the bars show" });
-    for (const name of Object.keys(METRICS)) choice.append(el("option", {}, name));
+    for (const name of Object.keys(this.metrics)) choice.append(el("option", {}, name));
     choice.addEventListener("change", () => {
       this.metric = choice.value;
       this.showCosts();
@@ -66,16 +78,15 @@ export class SourceView {
     const { content, opsByLine } = this.model;
     const found = new Map();
     if (content.folded) {
-      for (const [file, line, ops, flops, , b] of content.lines) {
-        found.set(`${file}:${line}`, { ops, flops, bytes: b });
+      for (const [file, line, ops, flops, , b, floor, measured] of content.lines) {
+        found.set(`${file}:${line}`, { ops, flops, bytes: b, floor, measured });
       }
       return found;
     }
     for (const [place, ops] of opsByLine) {
-      const sum = { ops: ops.length, flops: 0, bytes: 0 };
-      for (const cost of ops.map((op) => this.model.cost(op))) {
-        sum.flops += cost.flops;
-        sum.bytes += cost.bytes;
+      const sum = { ...NOTHING, ops: ops.length };
+      for (const cost of ops.map((op) => ({ ...this.model.cost(op), ...this.model.time(op) }))) {
+        for (const name of ["flops", "bytes", "floor", "measured"]) sum[name] += cost[name];
       }
       found.set(place, sum);
     }
@@ -84,8 +95,8 @@ export class SourceView {
 
   showCosts() {
     const costs = this.costs();
-    const { of, text } = METRICS[this.metric];
-    const most = Math.max(1, ...[...costs.values()].map(of));
+    const { of, text } = this.metrics[this.metric];
+    const most = Math.max(0, ...[...costs.values()].map(of)) || 1;
     const failing = new Set((this.model.content.error?.lines ?? []).map((place) => place.join(":")));
     for (const [place, row] of this.rows) {
       const cost = costs.get(place);
@@ -95,9 +106,17 @@ export class SourceView {
       row.classList.toggle("has-ops", Boolean(cost));
       row.classList.toggle("failing", failing.has(place));
       row.tabIndex = cost ? 0 : -1;
-      row.title = cost ? `${cost.ops} ops, ${short(cost.flops)} FLOPs, ${bytes(cost.bytes)}` : "";
+      row.title = cost ? this.title(cost) : "";
     }
     this.showSelection();
+  }
+
+  title({ ops, flops, bytes: traffic, floor, measured }) {
+    const times = [
+      measured ? `${seconds(measured)} measured` : "",
+      floor ? `at least ${seconds(floor)} on ${this.model.content.device.name}` : "",
+    ];
+    return [`${ops} ops`, `${short(flops)} FLOPs`, bytes(traffic), ...times].filter(Boolean).join(", ");
   }
 
   showSelection() {
