@@ -23,6 +23,7 @@ from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk
 from compiler.lowering.evaluate import Evaluator
 from compiler.lowering.inputs import edge_values, few_numbers, moved, random_arguments
+from compiler.lowering.on_host import device_array
 from compiler.lowering.rule_cases import (
     Case,
     apply,
@@ -118,7 +119,7 @@ def _at_the_edge(arguments: Sequence[Any]) -> list[Any]:
 def _extreme(value: Any, rng: np.random.Generator) -> Any:
     if not jnp.issubdtype(value.dtype, jnp.integer):
         return value
-    return jnp.asarray(extreme(np.asarray(value), rng))
+    return device_array(extreme(np.asarray(value), rng))
 
 
 def _check_transparency(rule: Rule, case: Case, optimized: Graph) -> None:
@@ -153,8 +154,21 @@ def _compare_at_ties(
     tied = [few_numbers(value, negative_zeros=strict) for value in arguments]
     _compare(rule, f"{title}, at ties", captured, optimized, tied, numerics)
     if strict:
-        zeros = [jnp.zeros_like(value) for value in arguments]
+        zeros = [_zeros_like(value) for value in arguments]
         _compare(rule, f"{title}, at zero", captured, optimized, zeros, numerics)
+
+
+def _zeros_like(value: Any) -> Any:
+    """Zeros, made on the host: a program for each shape would take longer than the rest."""
+    is_key = jnp.issubdtype(value.dtype, jax.dtypes.extended)
+    return jnp.zeros_like(value) if is_key else device_array(np.zeros(value.shape, value.dtype))
+
+
+def _repeated(value: Any) -> Any:
+    """The value as a batch, made on the host."""
+    is_key = jnp.issubdtype(value.dtype, jax.dtypes.extended)
+    many = [value] * BATCH if is_key else [np.asarray(value)] * BATCH
+    return jnp.stack(many) if is_key else device_array(np.stack(many))
 
 
 def _transformed(transform: Any, graph: Graph, arguments: Sequence[Any]) -> Graph | None:
@@ -187,7 +201,7 @@ def _backward(function: Any, arguments: Sequence[Any]) -> tuple[Callable[..., An
 
 
 def _batched(function: Any, arguments: Sequence[Any]) -> tuple[Callable[..., Any], list[Any]]:
-    return jax.vmap(function), [jnp.stack([value] * BATCH) for value in arguments]
+    return jax.vmap(function), [_repeated(value) for value in arguments]
 
 
 _TRANSFORMS: Final = (

@@ -1,7 +1,8 @@
 """The reference evaluator: runs a graph one op at a time.
 
-Every op is an XLA program of its own, so nothing is fused across ops, no rounding depends on what
-stands around an op, and every intermediate value can be seen. Calls, branches and loops are
+Every op is an XLA program of its own, or computed on the host where its bits are fixed, so nothing
+is fused across ops, no rounding depends on what stands around an op, and every intermediate value
+can be seen. Calls, branches and loops are
 interpreted here, so that the ops of a loop's body run one by one as well; every other op with
 regions, and every op that nobody defined, runs whole through its primitive.
 
@@ -23,15 +24,15 @@ import numpy as np
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
-from compiler.ir.types import ArrayType, ExtendedDType, Type
 from compiler.lowering import jax_compat
+from compiler.lowering.arguments import Values, arguments_of, check_value, numeric_dtype
 from compiler.lowering.check_types import type_settings
-from compiler.lowering.convert_types import to_aval, to_jax_dtype
+from compiler.lowering.convert_types import to_aval
 from compiler.lowering.export_jax import constant_value, primitive_and_params, source_info
+from compiler.lowering.on_host import device_array, host_runner
 from compiler.ops.parameters import integer
 from compiler.passes.inline import CALLS, DERIVATIVES
 
-Values = Sequence[Any]
 Runner = Callable[[Values], Values]
 """From an op's operands to its results."""
 
@@ -58,13 +59,6 @@ def evaluate(graph: Graph, *arrays: Any, observe: Observer | None = None) -> tup
     return Evaluator(graph, observe=observe)(*arrays)
 
 
-def numeric_dtype(type: Type) -> np.dtype[Any] | None:
-    """The element type of ordinary arrays; None for keys, float0, references and tokens."""
-    if not isinstance(type, ArrayType) or isinstance(type.dtype, ExtendedDType):
-        return None
-    return type.dtype if type.dtype.fields is None else None
-
-
 class Evaluator:
     """A graph made ready to be evaluated any number of times.
 
@@ -85,7 +79,7 @@ class Evaluator:
     def __call__(self, *arrays: Any) -> tuple[Any, ...]:
         """The graph's results; see ``evaluate``."""
         with type_settings(self.graph):
-            return tuple(self._region(self.graph.body, _arguments(self.graph, arrays)))
+            return tuple(self._region(self.graph.body, arguments_of(self.graph, arrays)))
 
     def _region(self, region: Region, arguments: Values) -> list[Any]:
         values: dict[Value, Any] = dict(zip(region.parameters, arguments, strict=True))
@@ -142,11 +136,12 @@ def _dying(region: Region, ops: Sequence[Operation]) -> dict[Operation, list[Val
 
 
 class _Whole:
-    """Runs an op through its primitive, and checks that it gives what the graph says."""
+    """Runs an op by itself, and checks that it gives what the graph says."""
 
     def __init__(self, op: Operation) -> None:
         self._op = op
         self._function: Any = None
+        self._on_host = host_runner(op)
 
     def __call__(self, operands: Values) -> Values:
         try:
@@ -156,10 +151,14 @@ class _Whole:
         except Exception as error:
             raise _failed(self._op, error) from error
         for result, value in zip(results, self._op.results, strict=True):
-            _check(result, value.type, f"a result of {self._op.name}", self._op.location)
+            check_value(result, value.type, f"a result of {self._op.name}", self._op.location)
         return results
 
     def _run(self, operands: Values) -> Values:
+        found = self._on_host(operands) if self._on_host is not None else None
+        return found if found is not None else self._on_device(operands)
+
+    def _on_device(self, operands: Values) -> Values:
         if self._function is None:
             self._function = op_function(self._op)
         try:
@@ -184,7 +183,7 @@ def op_function(op: Operation) -> Callable[..., Values]:
 def _constant(op: Operation) -> Any:
     value = constant_value(op.attributes["value"])
     dtype = numeric_dtype(op.result.type)
-    return value if dtype is None else jnp.asarray(value, dtype)
+    return value if dtype is None else device_array(value, dtype)
 
 
 # How the ops whose regions are interpreted run. ``Run`` evaluates a region.
@@ -247,7 +246,7 @@ def _stack(values: Values) -> Any:
     """The values under a new first dimension; on the host, where any number of them is cheap."""
     if any(isinstance(value, jax.Array) and not _is_on_host(value) for value in values):
         return jnp.stack(values)
-    return jnp.asarray(np.stack([np.asarray(value) for value in values]))
+    return device_array(np.stack([np.asarray(value) for value in values]))
 
 
 def _is_on_host(value: jax.Array) -> bool:
@@ -261,58 +260,6 @@ _INTERPRETERS: Final[dict[str, Callable[[Run, Operation], Runner | None]]] = {
     "scan": _scan,
 }
 """Each makes the runner of an op, or says by None that the op runs whole."""
-
-
-def _arguments(graph: Graph, arrays: Values) -> list[Any]:
-    """A value for each parameter, converted where only the kind of object differs."""
-    given = list(arrays)
-    if len(given) != len(graph.parameters):
-        captured = [info.handle for info in graph.parameter_info if info.captured]
-        if None in captured or len(captured) + len(given) != len(graph.parameters):
-            raise _wrong_number(graph, len(given))
-        given = [*captured, *given]
-    pairs = zip(given, graph.parameters, strict=True)
-    return [_argument(value, parameter, graph) for value, parameter in pairs]
-
-
-def _argument(value: Any, parameter: Value, graph: Graph) -> Any:
-    type, dtype = parameter.type, numeric_dtype(parameter.type)
-    if dtype is not None and not isinstance(value, jax.Array):
-        value = jnp.asarray(value, dtype)
-    _check(
-        value, type, f"the argument %{parameter.hint or parameter.index}", f"graph @{graph.name}"
-    )
-    return value
-
-
-def _check(value: Any, type: Type, what: str, where: object) -> None:
-    """Raises if an array does not have the type; references and unknown sizes are not looked at."""
-    if not isinstance(type, ArrayType) or not type.is_static or jax_compat.is_ref(value):
-        return
-    if np.shape(value) == type.shape and value.dtype == to_jax_dtype(type.dtype):
-        return
-    raise TracegraphError(
-        f"{what} has another type than the graph says",
-        where=str(where),
-        expected=str(type),
-        found=f"{value.dtype}{list(np.shape(value))}",
-        hint="correct the graph's text, or the rewrite that made the op; pass arrays of its types",
-    )
-
-
-def _wrong_number(graph: Graph, count: int) -> TracegraphError:
-    names = [
-        f"%{value.hint or value.index}: {value.type}{' (captured)' if info.captured else ''}"
-        for value, info in zip(graph.parameters, graph.parameter_info, strict=True)
-    ]
-    return TracegraphError(
-        f"{count} values do not fit the parameters of graph @{graph.name}",
-        where=f"graph @{graph.name}",
-        expected=", ".join(names) or "no values",
-        found=f"{count} values",
-        hint="pass a value for each parameter; captured ones may be left out of a graph that was "
-        "captured here",
-    )
 
 
 def _failed(op: Operation, error: Exception) -> TracegraphError:

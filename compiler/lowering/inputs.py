@@ -23,6 +23,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import ArrayType, ExtendedDType
 from compiler.lowering.compare import components
+from compiler.lowering.on_host import device_array
 
 LARGEST_INTEGER: Final = 9
 """Random integers stay small, so that they may serve as labels and indices."""
@@ -86,15 +87,17 @@ def few_numbers(value: Any, *, negative_zeros: bool = True) -> Any:
         value: the argument, of random numbers.
         negative_zeros: whether some of the zeros may be negative, if the type has them.
     """
-    if jnp.issubdtype(value.dtype, np.complexfloating):
-        parts = (few_numbers(p, negative_zeros=negative_zeros) for p in (value.real, value.imag))
-        return jax.lax.complex(*parts)
-    if jnp.issubdtype(value.dtype, np.inexact):
-        rounded = jnp.round(value)
-        return rounded if negative_zeros else jnp.where(rounded == 0, 0, rounded)
-    if jnp.issubdtype(value.dtype, np.signedinteger):
-        return value % 4 - 1
-    return value % 3 if jnp.issubdtype(value.dtype, np.integer) else value
+    if value.dtype == np.bool_ or not jnp.issubdtype(value.dtype, np.number):
+        return value
+    array = np.asarray(value)
+    if not jnp.issubdtype(array.dtype, np.integer):
+        parts = np.rint(components(array).astype(np.float64))
+        rounded = parts if negative_zeros else parts + 0.0  # which makes a negative zero positive
+        few = rounded.astype(components(array).dtype)
+        return device_array(np.ascontiguousarray(few).view(array.dtype).reshape(array.shape))
+    wide = array.astype(np.int64)
+    is_signed = jnp.issubdtype(array.dtype, np.signedinteger)
+    return device_array((wide % 4 - 1 if is_signed else wide % 3).astype(array.dtype))
 
 
 def moved(value: Any, move: Move, rng: np.random.Generator) -> Any:
@@ -104,19 +107,19 @@ def moved(value: Any, move: Move, rng: np.random.Generator) -> Any:
     keys, references, and arrays that are not all on this host.
     """
     if isinstance(value, float | complex) and not isinstance(value, np.generic):
-        return type(value)(_moved_array(np.asarray(jnp.asarray(value)), move, rng)[()])
+        return type(value)(_moved_array(np.asarray(device_array(value)), move, rng)[()])
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
         return value
     if not jnp.issubdtype(value.dtype, np.inexact):
         return value
     if not isinstance(value, jax.Array):
-        return _moved_array(np.asarray(jnp.asarray(value)), move, rng)  # in JAX's precision
+        return _moved_array(np.asarray(device_array(value)), move, rng)  # in JAX's precision
     if not value.is_fully_addressable or (value.weak_type and value.ndim):
         return value  # no public way makes another array of a weak type
     array = _moved_array(np.asarray(value), move, rng)
     if value.weak_type:
         return array[()].item()
-    return jax.device_put(array, value.sharding) if value.committed else jnp.asarray(array)
+    return jax.device_put(array, value.sharding) if value.committed else device_array(array)
 
 
 def _moved_array(array: Array, move: Move, rng: np.random.Generator) -> Array:
@@ -153,7 +156,7 @@ def _random(value: Value, seed: int) -> Any:
         return _keys(value, shape, int(rng.integers(2**31)))
     if type.dtype.fields is not None:  # float0: there is but one value
         return np.zeros(shape, type.dtype)
-    return jnp.asarray(_numbers(rng, shape, type.dtype))
+    return device_array(_numbers(rng, shape, type.dtype))
 
 
 def _numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

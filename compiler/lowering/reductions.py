@@ -16,7 +16,7 @@ from compiler.ir.attributes import Dense
 from compiler.ir.graph import Graph, Operation, ParameterInfo, Region, Value
 from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk
-from compiler.lowering.evaluate import numeric_dtype
+from compiler.lowering.arguments import numeric_dtype
 from compiler.passes.dce import DeadCodeElimination
 from compiler.rewrite.rewriter import Rewriter
 

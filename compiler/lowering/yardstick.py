@@ -34,8 +34,10 @@ from compiler.ir.graph import Graph, Operation
 from compiler.ir.types import ArrayType, Type
 from compiler.ir.walk import walk
 from compiler.lowering import jax_compat
+from compiler.lowering.arguments import Values, numeric_dtype
 from compiler.lowering.compare import Difference, components, difference, host
-from compiler.lowering.evaluate import Runner, Values, numeric_dtype
+from compiler.lowering.evaluate import Runner
+from compiler.lowering.on_host import device_array
 from compiler.ops.definition import lookup
 from compiler.ops.indexing import SCATTERS
 from compiler.rewrite.numerics import Numerics
@@ -206,7 +208,7 @@ def _moved(value: Any, ulps: float, rng: np.random.Generator) -> Any:
     signs = rng.integers(0, 2, parts.shape) * 2 - 1
     with np.errstate(all="ignore"):
         moved = parts.astype(np.float64) * (1.0 + signs * ulps * _epsilon(parts))
-    return jnp.asarray(moved.astype(parts.dtype).view(array.dtype).reshape(array.shape))
+    return device_array(moved.astype(parts.dtype).view(array.dtype).reshape(array.shape))
 
 
 def _largest(array: Array) -> float:

@@ -17,7 +17,7 @@ from compiler.ir.attributes import EnumValue, Record
 from compiler.ir.graph import Operation, Value
 from compiler.ir.origins import enclosing
 from compiler.lowering import jax_compat
-from compiler.lowering.evaluate import numeric_dtype
+from compiler.lowering.arguments import numeric_dtype
 from compiler.ops import shape
 from compiler.ops.indexing import SCATTERS
 from compiler.ops.parameters import field, integer, integers, static_shape

@@ -17,7 +17,7 @@ from compiler.ir.graph import Graph, Operation, Region, Value
 from compiler.ir.origins import enclosing
 from compiler.ir.walk import walk
 from compiler.lowering import jax_compat
-from compiler.lowering.evaluate import numeric_dtype
+from compiler.lowering.arguments import numeric_dtype
 from tracegraph.debug.detectors import DETECTORS, Detector, Facts
 
 Values = Sequence[Any]
