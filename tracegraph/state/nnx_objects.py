@@ -52,7 +52,16 @@ def loaded() -> Nnx | None:
 def is_stateful(value: Any) -> bool:
     """Whether a value is an nnx object or variable: something that a call may update in place."""
     nnx = loaded()
-    return nnx is not None and isinstance(value, (nnx.objects, nnx.module.Variable))
+    return nnx is not None and issubclass(type(value), (nnx.objects, nnx.module.Variable))
+
+
+def is_high(value: Any) -> bool:
+    """Whether a value is a variable of JAX's high-level types, which jit itself updates in place.
+
+    Such a one says that it is an instance of ``Variable``; its class is another.
+    """
+    nnx = loaded()
+    return nnx is not None and isinstance(value, nnx.module.Variable) and not is_variable(value)
 
 
 def is_boundary(value: Any) -> bool:
@@ -133,7 +142,7 @@ def parts(objects: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
 def is_variable(value: Any) -> bool:
     """Whether it is an nnx variable."""
     nnx = loaded()
-    return nnx is not None and isinstance(value, nnx.module.Variable)
+    return nnx is not None and issubclass(type(value), nnx.module.Variable)
 
 
 def is_object(value: Any) -> bool:

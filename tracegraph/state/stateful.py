@@ -47,7 +47,10 @@ class StructureChanged(Exception):  # noqa: N818 - no error: the call is made ag
 
 
 class IsFunctional(Exception):  # noqa: N818 - no error: the call is made again the other way
-    """The traced function changed no object, and returned new ones: jit's own way serves it."""
+    """jit's own way serves the call.
+
+    The traced function changed no object and returned new ones, or jit updates their variables.
+    """
 
 
 class Concerned(NamedTuple):
@@ -152,6 +155,9 @@ class StatefulFunction:
         given = len(concerned.given)
         objects = [*concerned.given, *concerned.captured]
         structure, values, plan = self._plans.pack(objects)
+        if plan is None and any(map(nnx_objects.is_high, values)):
+            self.is_functional = True
+            raise IsFunctional
         if plan is not None and structure not in self._in_context:
             try:
                 yield self._prepared(args, kwargs, given, (structure, values, plan))
