@@ -1,24 +1,18 @@
-"""The object at run time: stages, caches, retraces, threads, copies and collection."""
+"""The object at run time: stages, caches, retraces, threads and wrappers."""
 
 from __future__ import annotations
 
-import copy
 import functools
-import gc
-import pickle
 import threading
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from jax import export
 
-import tracegraph as tg
-from tests.differential.harness import assert_same, differential
+from tests.differential.harness import differential
 
 X = jnp.arange(4.0)
 
@@ -214,69 +208,6 @@ def test_configuration_of_a_thread(jit: Any) -> Any:
 
     with ThreadPoolExecutor(1) as pool:
         return f(np.ones(2)), pool.submit(work).result()
-
-
-class Marker:
-    """Stands for whatever the user's function holds."""
-
-
-def ways_of_use(jit: Any) -> dict[str, Any]:
-    """What may be done with a decorated function before it is dropped."""
-    return {
-        "never_called": lambda f: None,
-        "called": lambda f: f(X),
-        "lowered": lambda f: f.lower(X).compile()(X),
-        "differentiated": lambda f: jax.grad(lambda x: f(x).sum())(X),
-        "shown": lambda f: str(f.graph(X)) if jit is tg.function else None,
-    }
-
-
-@pytest.mark.parametrize("way", ways_of_use(None))
-def test_collected_when_dropped(way: str) -> None:
-    def program(jit: Any) -> Any:
-        marker = Marker()
-        f = jit(lambda x, marker=marker: x + 1)
-        ways_of_use(jit)[way](f)
-        gone = weakref.ref(marker), weakref.ref(f)
-        del f, marker
-        jax.clear_caches()
-        gc.collect()
-        return [reference() is None for reference in gone]
-
-    assert_same(program)
-
-
-@differential
-def test_weak_reference(jit: Any) -> Any:
-    f = jit(square_sum)
-    return weakref.ref(f)() is f
-
-
-@differential
-def test_copy(jit: Any) -> Any:
-    f = jit(square_sum)
-    g = copy.copy(f)
-    return g(X), g(X[:2]), jax.grad(lambda x: g(x)["sum"])(X)
-
-
-@differential
-def test_deepcopy(jit: Any) -> Any:
-    f = jit(square_sum)
-    g = copy.deepcopy(f)
-    return g(X), g(X[:2]), jax.grad(lambda x: g(x)["sum"])(X)
-
-
-@differential
-def test_pickle_is_refused(jit: Any) -> None:
-    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
-        pickle.dumps(jit(square_sum))
-
-
-@differential
-def test_cloudpickle(jit: Any) -> Any:
-    cloudpickle = pytest.importorskip("cloudpickle")
-    f = cloudpickle.loads(cloudpickle.dumps(jit(lambda x: x + 1)))
-    return f(X), f(X[:2]), jax.grad(f)(1.0)
 
 
 def wrapped_by(jit: Any, how: Any) -> Any:
