@@ -11,6 +11,7 @@ jit traces, so they run when jit has no compiled answer for a signature and neve
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -81,7 +82,19 @@ class Specializer:
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         program = self.program(args, kwargs)
-        return Trace(jax_compat.method(self.full, "trace")(*args, **kwargs), program)
+        return Trace(self.unexplained(jax_compat.method(self.full, "trace"), args, kwargs), program)
+
+    def unexplained(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Runs a jit callable of ours on a call.
+
+        With ``jax_explain_cache_misses`` JAX tells of every trace why it was made. There is one of
+        the user's function to tell of, and not another of what was made of it.
+        """
+        if not getattr(jax.config, "jax_explain_cache_misses"):  # noqa: B009 - not in its types
+            return run(*args, **kwargs)
+        self.captured(args, kwargs)
+        with jax.explain_cache_misses(False):
+            return run(*args, **kwargs)
 
     def signatures(self) -> Signatures:
         """See ``Function.signatures``."""

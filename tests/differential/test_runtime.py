@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
+import re
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -242,3 +246,28 @@ def test_function_attributes_that_have_the_names_of_methods(jit: Any) -> Any:
 
     f.trace = f.lower = f.graph = f.eval_shape = "mine"  # pyright: ignore[reportFunctionMemberAccess]
     return jit(f)(X)
+
+
+@differential
+def test_explained_cache_misses(jit: Any) -> Any:
+    def wave(x: Any) -> Any:
+        return jnp.sin(x) + 1
+
+    f = jit(wave)
+    with jax.explain_cache_misses(True), logged("jax") as messages:
+        f(X), f(X), f(X[:2]), f(1.0)
+        jax.grad(f)(1.0), jax.vmap(f)(X), f.lower(X[:1])
+    return [re.sub(r"id=\d+", "", message).splitlines()[0] for message in messages]
+
+
+@contextlib.contextmanager
+def logged(name: str) -> Iterator[list[str]]:
+    """What is said to a logger."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger(name).addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logging.getLogger(name).removeHandler(handler)
