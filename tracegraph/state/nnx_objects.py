@@ -121,10 +121,14 @@ def merge_outside(graphdef: Any, state: Any) -> list[Any]:
 
 
 def places(state: Any) -> list[tuple[Any, ...]]:
-    """The path of each entry of a state, in the order of its leaves."""
+    """For each leaf of a state, in order, the path of the variable or array that it is in.
+
+    The value of a variable may be a whole tree, or an empty one.
+    """
     nnx = loaded()
     assert nnx is not None
-    return [path for path, _ in nnx.module.to_flat_state(state)]
+    entries = nnx.module.to_flat_state(state)
+    return [path for path, entry in entries for _ in jax.tree.leaves(entry)]
 
 
 def nodes(objects: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:

@@ -213,8 +213,9 @@ class StatefulFunction:
     ) -> dict[int, Any]:
         """The leaves that the function gave other values, by number."""
         graphdef, state = nnx_objects.split(objects)
-        pairs = list(zip(values, jax.tree.leaves(state), strict=False))
-        same = graphdef == structure.graphdef
+        leaves, tree = jax.tree.flatten(state)
+        pairs = list(zip(values, leaves, strict=False))
+        same = graphdef == structure.graphdef and tree == structure.tree
         returned = nnx_objects.stateful_leaves(result)
         if returned and same and self._is_apart(objects, returned, pairs):
             raise IsFunctional
