@@ -25,12 +25,14 @@ class Nnx(NamedTuple):
         objects: the base class of modules, optimizers, metrics and random streams.
         raw: reads the value of a variable without running its hooks.
         raw_name: the slot that holds the value.
+        states: the classes of plain trees of values, as ``nnx.split`` makes them.
     """
 
     module: Any
     objects: type
     raw: Callable[[Any], Any]
     raw_name: str
+    states: tuple[type, ...]
 
 
 _TAG: Final = "tracegraph"
@@ -45,7 +47,8 @@ def loaded() -> Nnx | None:
             return None
         name = "_raw_value" if "_raw_value" in nnx.Variable.__slots__ else "raw_value"
         objects = getattr(nnx, "Pytree", None) or nnx.Object
-        _found.append(Nnx(nnx, objects, operator.attrgetter(name), name))
+        states = (nnx.State, nnx.statelib.FlatState)
+        _found.append(Nnx(nnx, objects, operator.attrgetter(name), name, states))
     return _found[0] if _found else None
 
 
@@ -70,9 +73,7 @@ def is_boundary(value: Any) -> bool:
     A ``State`` is a plain tree of values, as ``nnx.split`` gives it: nothing in it is updated.
     """
     nnx = loaded()
-    return nnx is not None and isinstance(
-        value, (nnx.objects, nnx.module.Variable, nnx.module.State)
-    )
+    return nnx is not None and isinstance(value, (nnx.objects, nnx.module.Variable, *nnx.states))
 
 
 def stateful_leaves(tree: Any) -> list[Any]:
