@@ -57,6 +57,13 @@ class StateRoute:
         """
         return self._function.call(self._inner[2], args, kwargs, concerned)
 
+    def serve(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Runs a compiled function of the objects' values on a call with objects."""
+        concerned = self.concerned(args, kwargs)
+        if concerned is None:  # the compiled function says what it was compiled for
+            return run(*args, **kwargs)
+        return self._function.call(run, args, kwargs, concerned)
+
     def opened(
         self, args: Any, kwargs: Any, concerned: Concerned
     ) -> AbstractContextManager[Prepared]:
