@@ -150,6 +150,11 @@ def is_variable(value: Any) -> bool:
     return nnx is not None and issubclass(type(value), nnx.module.Variable)
 
 
+def variables(objects: Sequence[Any]) -> list[Any]:
+    """The variables that hang on some objects, each once."""
+    return [node for _, node in nodes(objects) if is_variable(node)]
+
+
 def is_object(value: Any) -> bool:
     """Whether it is an nnx object, such as a module."""
     nnx = loaded()

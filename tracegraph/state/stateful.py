@@ -15,6 +15,7 @@ update context instead, which is slower and does everything.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -99,6 +100,9 @@ class StatefulFunction:
         self.fun = fun
         self._source = source
         self._keep_all = bool(options.get("donate_argnums") or options.get("donate_argnames"))
+        self._out_shardings = options.get("out_shardings")
+        shardings = (options.get("in_shardings"), self._out_shardings)
+        self._is_plain = bool(nnx_objects.stateful_leaves(shardings))  # they fit objects only
         self._plans = Plans()
         self._in_context: set[Structure] = set()
         self.is_functional = False
@@ -123,7 +127,7 @@ class StatefulFunction:
 
     def concerned(self, args: Any, kwargs: Any) -> Concerned | None:
         """The nnx objects that a call has to do with; None for most."""
-        if nnx_objects.loaded() is None:
+        if self._is_plain or nnx_objects.loaded() is None:
             return None
         given = nnx_objects.stateful_leaves((args, kwargs))
         captured = captured_objects(self._source)
@@ -205,8 +209,24 @@ class StatefulFunction:
         with lent(originals, objects[len(given) :]):
             result = self.fun(*args, **kwargs)
         if structure.in_context:
+            self._place(result)
             return _in_context(objects, result)
         return result, self._changed(structure, objects, values, result)
+
+    def _place(self, result: Any) -> None:
+        """Gives the values of returned objects, which leave apart, the shardings asked for."""
+        shardings, tree = jax.tree.flatten(self._out_shardings, is_leaf=lambda s: s is None)
+        try:
+            parts = tree.flatten_up_to(result)
+        except ValueError:  # jit says so in its own words
+            return
+        for sharding, part in zip(shardings, parts, strict=True):
+            if sharding is None:
+                continue
+            constrained = functools.partial(jax.lax.with_sharding_constraint, shardings=sharding)
+            for variable in nnx_objects.variables(nnx_objects.stateful_leaves(part)):
+                value = nnx_objects.raw_reader()(variable)
+                nnx_objects.assign(variable, jax.tree.map(constrained, value))
 
     def _changed(
         self, structure: Structure, objects: Sequence[Any], values: Sequence[Any], result: Any
