@@ -22,6 +22,7 @@ import jax
 from compiler.lowering import jax_compat
 from compiler.passes.configure import transparent_form
 from tracegraph.autograph import convert
+from tracegraph.bodies import bodies_of
 from tracegraph.collector import paused_collector
 from tracegraph.concretization import ways_out
 from tracegraph.options import Settings
@@ -70,6 +71,8 @@ class Capture:
         self.recorder = Recorder(self.user, self.plain, settings)
         self.effects = False
         self._facts: weakref.WeakKeyDictionary[Any, CallFacts] = weakref.WeakKeyDictionary()
+        self.bodies = bodies_of(self.fun, settings, jax_compat.function_name(self.plain))
+        self.bodies.join(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
@@ -89,14 +92,6 @@ class Capture:
         self.recorder.traced(traced, args, kwargs, milliseconds, python_ran=ran)
         return traced
 
-    def optimized_body(self) -> Any:
-        """A function like the user's that computes what all passes make of its trace."""
-        return self._body(self._optimized)
-
-    def transparent_body(self) -> Any:
-        """A function like the user's with only such rewrites as others see through."""
-        return self._body(self._rewritten)
-
     def signatures(self) -> Signatures:
         """See ``Function.signatures``."""
         known = [(self._facts.get(jaxpr), jaxpr, made) for jaxpr, made in self.programs.alive()]
@@ -111,24 +106,19 @@ class Capture:
         if self.front is not None:
             self.front.forget()
 
-    def _body(self, jaxpr_of: Callable[[Any], Any]) -> Any:
-        def body(*args: Any, **kwargs: Any) -> Any:
-            if not jax_compat.is_tracing_for_jit():
-                return self.fun(*args, **kwargs)  # jit is off, or JAX looks for a nan op by op
-            traced = self.captured(args, kwargs)
-            jaxpr = jaxpr_of(traced)
-            if jaxpr is None:
-                return self.fun(*args, **kwargs)  # it takes or returns JAX's high-level types
-            leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
-            with paused_collector():
-                flat = [*jax_compat.traced_consts(traced), *leaves]
-                results = jax_compat.splice(jaxpr, flat)
-            return jax.tree.unflatten(jax_compat.traced_out_tree(traced), results)
-
-        functools.update_wrapper(body, self.fun)
-        body.__name__ = jax_compat.function_name(self.plain)
-        body.__qualname__ = getattr(self.fun, "__qualname__", body.__name__)
-        return body
+    def run(self, args: Any, kwargs: Any, *, everything: bool) -> Any:
+        """Computes what the passes make of the trace of a call, in the trace that runs."""
+        if not jax_compat.is_tracing_for_jit():
+            return self.fun(*args, **kwargs)  # jit is off, or JAX looks for a nan op by op
+        traced = self.captured(args, kwargs)
+        jaxpr = self._optimized(traced) if everything else self._rewritten(traced)
+        if jaxpr is None:
+            return self.fun(*args, **kwargs)  # it takes or returns JAX's high-level types
+        leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
+        with paused_collector():
+            flat = [*jax_compat.traced_consts(traced), *leaves]
+            results = jax_compat.splice(jaxpr, flat)
+        return jax.tree.unflatten(jax_compat.traced_out_tree(traced), results)
 
     def _optimized(self, traced: Any) -> Any:
         program = self.programs.of(traced)

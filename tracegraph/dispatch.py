@@ -118,7 +118,7 @@ class Dispatcher:
             behind.captured(args, kwargs)
             return jax_compat.uncached(behind.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
-            return jax_compat.uncached(behind.unexplained(behind.transparent, args, kwargs))
+            return jax_compat.uncached(behind.run(behind.transparent, args, kwargs))
         if self._checked is not None:
             return jax_compat.uncached(self._checked(args, kwargs))
         return self._compiled(compile, args, kwargs)
@@ -141,9 +141,9 @@ class Dispatcher:
         behind = self._specializer
         if config.dump_directory() is not None:
             behind.trace(args, kwargs).lower()
-            return behind.unexplained(compile, args, kwargs)
+            return behind.run(compile, args, kwargs)
         if behind.effects:  # every call is a miss, and the trace is long there
-            return behind.unexplained(compile, args, kwargs)
+            return behind.run(compile, args, kwargs)
         answer = None if self.warm is None else self.warm.answer(args, kwargs)
         if answer is not None:
             return answer
@@ -151,7 +151,7 @@ class Dispatcher:
         # user's line; the body finds the trace in jit's cache.
         traced = behind.prepared(args, kwargs)
         with measuring() as spent:
-            result = behind.unexplained(compile, args, kwargs)
+            result = behind.run(compile, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return result
 
@@ -184,7 +184,7 @@ def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | 
         return None
     with measuring() as spent:
         full = jax_compat.method(behind.full, "trace")
-        lowered = behind.unexplained(full, args, kwargs).lower()
+        lowered = behind.run(full, args, kwargs).lower()
         compiled = jax_compat.compile_to_keep(lowered)
     behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
     return compiled, behind.programs.of(traced)

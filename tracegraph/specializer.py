@@ -17,6 +17,7 @@ from typing import Any
 import jax
 
 from compiler.lowering import jax_compat
+from tracegraph.bodies import calling
 from tracegraph.capture import Capture
 from tracegraph.debug.target import Target
 from tracegraph.program import OptimizationWarning, Program, warn_failed
@@ -50,8 +51,8 @@ class Specializer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
             jit = self.settings.jit
-            self.full: Any = jax.jit(capture.optimized_body(), **jit)
-            self.transparent: Any = jax.jit(capture.transparent_body(), **jit)
+            self.full: Any = jax.jit(capture.bodies.optimized, **jit)
+            self.transparent: Any = jax.jit(capture.bodies.transparent, **jit)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
@@ -82,19 +83,20 @@ class Specializer:
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         program = self.program(args, kwargs)
-        return Trace(self.unexplained(jax_compat.method(self.full, "trace"), args, kwargs), program)
+        return Trace(self.run(jax_compat.method(self.full, "trace"), args, kwargs), program)
 
-    def unexplained(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def run(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs a jit callable of ours on a call.
 
         With ``jax_explain_cache_misses`` JAX tells of every trace why it was made. There is one of
         the user's function to tell of, and not another of what was made of it.
         """
-        if not getattr(jax.config, "jax_explain_cache_misses"):  # noqa: B009 - not in its types
-            return run(*args, **kwargs)
-        self.captured(args, kwargs)
-        with jax.explain_cache_misses(False):
-            return run(*args, **kwargs)
+        with calling(self._capture):
+            if not getattr(jax.config, "jax_explain_cache_misses"):  # noqa: B009 - not in its types
+                return run(*args, **kwargs)
+            self.captured(args, kwargs)
+            with jax.explain_cache_misses(False):
+                return run(*args, **kwargs)
 
     def signatures(self) -> Signatures:
         """See ``Function.signatures``."""
