@@ -11,12 +11,15 @@ objects, one that is padded to a bucket, one whose every op is checked, one unde
 
 from __future__ import annotations
 
+import functools
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from compiler.lowering import jax_compat
 from tracegraph import config
+from tracegraph.capture import Capture
 from tracegraph.debug.check import Checked
 from tracegraph.debug.leaks import explain_leaks
 from tracegraph.program import Program
@@ -35,45 +38,64 @@ jax_compat.hide_frames(__file__)
 class Dispatcher:
     """The ways that calls of one decorated function may take.
 
+    It is held by the callable that the user holds, and holds that one by weak references only: a
+    callable that nobody holds any more goes at once, as a ``jax.jit`` callable does.
+
     Args:
         specializer: what stands behind the function.
 
     Attributes:
-        user: the jit callable that the user holds, before it has methods of ours.
         state: the way of calls with nnx objects; None behind that way itself.
         warm: the way of calls whose program may be on disk; None if none is kept.
     """
 
     def __init__(self, specializer: Specializer) -> None:
         self._specializer = specializer
-        self.state = None if specializer.is_inner else self._state_route()
-        self.warm = self._warm_route()
-        self._checked = self._checks()
-        on_miss = explain_leaks(specializer.fun, self._on_call)
-        self._direct = jax_compat.intercept_misses(specializer.full, on_miss)
-        self.user = self._direct
-        if self.state is not None and nnx_objects.loaded() is not None:
-            # nnx objects would be walked through in C++, for nothing: they take their own way.
-            on_object = explain_leaks(specializer.fun, self._on_object)
-            self.user = jax_compat.intercept_misses(specializer.full, on_object, whole_objects=True)
+        self.state = None if specializer.is_inner else _state_route(specializer)
+        self.warm = _warm_route(specializer)
+        self._checked = _checks(specializer)
+        self._callables: list[weakref.ref[Any]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by what it was made from, as weak references cannot be."""
+        return Dispatcher, (self._specializer,)
+
+    @property
+    def user(self) -> Any:
+        """The jit callable that the user holds, before it has methods of ours."""
+        alive = self._callables[-1]() if self._callables else None
+        return self._open() if alive is None else alive
 
     def clear_cache(self) -> None:
         """Forgets every signature."""
-        for jitted in (self.user, self._direct):
-            jax_compat.method(jitted, "clear_cache")()
+        for reference in self._callables:
+            jitted = reference()
+            if jitted is not None:
+                jax_compat.method(jitted, "clear_cache")()
         for way in (self.state, self.warm, self._checked):
             if way is not None:
                 way.clear_cache()
 
-    def _on_object(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _open(self) -> Any:
+        behind = self._specializer
+        on_miss = explain_leaks(behind.fun, self._on_call)
+        direct = user = jax_compat.intercept_misses(behind.full, on_miss)
+        if self.state is not None and nnx_objects.loaded() is not None:
+            # nnx objects would be walked through in C++, for nothing: they take their own way.
+            on_object = explain_leaks(behind.fun, functools.partial(self._on_object, direct))
+            user = jax_compat.intercept_misses(behind.full, on_object, whole_objects=True)
+        self._callables = [weakref.ref(direct), weakref.ref(user)]
+        return user
+
+    def _on_object(self, direct: Any, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A miss of the callable whose C++ dispatch does not walk through objects."""
         if self.state is not None and self.state.is_functional:
-            return jax_compat.uncached(self._direct(*args, **kwargs))
+            return jax_compat.uncached(direct(*args, **kwargs))
         answer = self._with_objects(args, kwargs)
         if answer is not None:
             return answer
         if jax_compat.learn_classes((args, kwargs), nnx_objects.is_stateful):
-            return jax_compat.uncached(self._direct(*args, **kwargs))
+            return jax_compat.uncached(direct(*args, **kwargs))
         return self._on_call(compile, args, kwargs)
 
     def _on_call(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -96,7 +118,7 @@ class Dispatcher:
             behind.captured(args, kwargs)
             return jax_compat.uncached(behind.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
-            return jax_compat.uncached(behind.transparent(*args, **kwargs))
+            return jax_compat.uncached(behind.run(behind.transparent, args, kwargs))
         if self._checked is not None:
             return jax_compat.uncached(self._checked(args, kwargs))
         return self._compiled(compile, args, kwargs)
@@ -119,9 +141,9 @@ class Dispatcher:
         behind = self._specializer
         if config.dump_directory() is not None:
             behind.trace(args, kwargs).lower()
-            return compile(*args, **kwargs)
+            return behind.run(compile, args, kwargs)
         if behind.effects:  # every call is a miss, and the trace is long there
-            return compile(*args, **kwargs)
+            return behind.run(compile, args, kwargs)
         answer = None if self.warm is None else self.warm.answer(args, kwargs)
         if answer is not None:
             return answer
@@ -129,44 +151,49 @@ class Dispatcher:
         # user's line; the body finds the trace in jit's cache.
         traced = behind.prepared(args, kwargs)
         with measuring() as spent:
-            result = compile(*args, **kwargs)
+            result = behind.run(compile, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return result
 
-    def _state_route(self) -> StateRoute:
-        behind = self._specializer
 
-        def of_values(fun: Callable[..., Any], jit: dict[str, Any]) -> tuple[Specializer, Any]:
-            inner = Specializer(fun, behind.settings.of_values(jit), behind.user)
-            return inner, Dispatcher(inner)
+def _state_route(behind: Specializer) -> StateRoute:
+    """The way of calls with nnx objects."""
 
-        return StateRoute(behind.fun, behind.user, behind.settings.jit, of_values)
+    def of_values(fun: Callable[..., Any], jit: dict[str, Any]) -> tuple[Specializer, Any, Any]:
+        inner = Specializer(Capture(fun, behind.settings.of_values(jit), behind.user))
+        dispatcher = Dispatcher(inner)
+        return inner, dispatcher, dispatcher.user
 
-    def _warm_route(self) -> WarmRoute | None:
-        behind = self._specializer
-        if behind.settings.cache is None:
-            return None
-        kept = FunctionCache(
-            behind.user, behind.settings.cache, (behind.settings.of_program, behind.is_inner)
-        )
-        return WarmRoute(kept, behind.plain, self._built, behind.program)
+    return StateRoute(behind.fun, behind.user, behind.settings.jit, of_values)
 
-    def _built(self, args: Any, kwargs: Any) -> tuple[Any, Program | None] | None:
-        """A call traced and compiled to be kept; None where it has effects."""
-        behind = self._specializer
-        traced = behind.prepared(args, kwargs)
-        if traced.jaxpr.effects:
-            return None
-        with measuring() as spent:
-            lowered = jax_compat.method(behind.full, "trace")(*args, **kwargs).lower()
-            compiled = jax_compat.compile_to_keep(lowered)
-        behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
-        return compiled, behind.programs.of(traced)
 
-    def _checks(self) -> Checked | None:
-        behind = self._specializer
-        if not behind.settings.checks:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return Checked(behind.debug_target(), behind.settings.checks)
+def _warm_route(behind: Specializer) -> WarmRoute | None:
+    """The way of calls whose program may be on disk."""
+    if behind.settings.cache is None:
+        return None
+    kept = FunctionCache(
+        behind.user, behind.settings.cache, (behind.settings.of_program, behind.is_inner)
+    )
+    return WarmRoute(kept, behind.plain, functools.partial(_built, behind), behind.program)
+
+
+def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | None] | None:
+    """A call traced and compiled to be kept; None where it has effects."""
+    traced = behind.prepared(args, kwargs)
+    if traced.jaxpr.effects:
+        return None
+    with measuring() as spent:
+        full = jax_compat.method(behind.full, "trace")
+        lowered = behind.run(full, args, kwargs).lower()
+        compiled = jax_compat.compile_to_keep(lowered)
+    behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
+    return compiled, behind.programs.of(traced)
+
+
+def _checks(behind: Specializer) -> Checked | None:
+    """The way of calls whose every op is checked."""
+    if not behind.settings.checks:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return Checked(behind.debug_target(), behind.settings.checks)

@@ -121,7 +121,9 @@ class Doors:
     def trace(self, *args: Any, **kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         with self._asked(args, kwargs) as asked:
-            return asked.behind.trace(asked.args, asked.kwargs)
+            found = asked.behind.trace(asked.args, asked.kwargs)
+        state = self._dispatcher.state
+        return found.with_objects(state.serve) if asked.packed and state is not None else found
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """See ``Function.lower``."""

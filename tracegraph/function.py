@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from tracegraph.boundary import boundary
+from tracegraph.capture import Capture
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
 from tracegraph.dispatch import Dispatcher
@@ -250,7 +251,7 @@ def function(fun: Any = None, /, **options: Any) -> Any:
     if fun is None:
         return functools.partial(function, **kept(options))
     with naming_misspelt(options):
-        specializer = Specializer(fun, settings_of(options))
+        specializer = Specializer(Capture(fun, settings_of(options)))
     return Doors(specializer, Dispatcher(specializer)).open()
 
 

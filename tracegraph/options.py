@@ -82,6 +82,11 @@ class Settings:
         """What of them a compiled program depends on."""
         return replace(self, cache=None, budgets=NO_BUDGETS)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether decorations with equal passes and options of jit's have one compiled program."""
+        return self == Settings(self.pipeline, self.jit)
+
     def of_values(self, jit: dict[str, Any]) -> Settings:
         """The settings of a function that stands behind this one, with other options of jit's."""
         return replace(self, jit=jit, autograph=False, signature=NOTHING_SAID)

@@ -11,6 +11,7 @@ from compiler.lowering import jax_compat
 from compiler.rewrite.log import Firing, NearMiss
 from tracegraph.dump import dump_once
 from tracegraph.program import Program, Stage, Times
+from tracegraph.state.stages import LoweredOfObjects, Serve
 
 if TYPE_CHECKING:
     from compiler.passes.manager import PassRun
@@ -38,11 +39,21 @@ class Trace:
 
     Everything that ``jax.stages.Traced`` offers is here too (``jaxpr``, ``out_info``,
     ``args_info``, ``fun_name``, ``lower``), for the optimised function.
+
+    Args:
+        traced: JAX's own trace.
+        program: the optimised program; None where there can be none.
+        serve: packs the nnx objects of a call of the compiled function, if there are any.
     """
 
-    def __init__(self, traced: Any, program: Program | None) -> None:
+    def __init__(self, traced: Any, program: Program | None, serve: Serve | None = None) -> None:
         self._traced = traced
         self._program = program
+        self._serve = serve
+
+    def with_objects(self, serve: Serve) -> Trace:
+        """The trace of a call whose nnx objects are packed."""
+        return Trace(self._traced, self._program, serve)
 
     @property
     def program(self) -> Program:
@@ -100,7 +111,7 @@ class Trace:
         lowered = self._traced.lower(*args, **kwargs)
         if self._program is not None and not args and not kwargs:  # for this machine, not another
             dump_once(self._program, lowered)
-        return lowered
+        return lowered if self._serve is None else LoweredOfObjects(lowered, self._serve)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._traced, name)

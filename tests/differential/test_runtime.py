@@ -1,24 +1,22 @@
-"""The object at run time: stages, caches, retraces, threads, copies and collection."""
+"""The object at run time: stages, caches, retraces, threads and wrappers."""
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import functools
-import gc
-import pickle
+import logging
+import re
 import threading
-import weakref
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from jax import export
 
-import tracegraph as tg
-from tests.differential.harness import assert_same, differential
+from tests.differential.harness import differential
 
 X = jnp.arange(4.0)
 
@@ -216,69 +214,6 @@ def test_configuration_of_a_thread(jit: Any) -> Any:
         return f(np.ones(2)), pool.submit(work).result()
 
 
-class Marker:
-    """Stands for whatever the user's function holds."""
-
-
-def ways_of_use(jit: Any) -> dict[str, Any]:
-    """What may be done with a decorated function before it is dropped."""
-    return {
-        "never_called": lambda f: None,
-        "called": lambda f: f(X),
-        "lowered": lambda f: f.lower(X).compile()(X),
-        "differentiated": lambda f: jax.grad(lambda x: f(x).sum())(X),
-        "shown": lambda f: str(f.graph(X)) if jit is tg.function else None,
-    }
-
-
-@pytest.mark.parametrize("way", ways_of_use(None))
-def test_collected_when_dropped(way: str) -> None:
-    def program(jit: Any) -> Any:
-        marker = Marker()
-        f = jit(lambda x, marker=marker: x + 1)
-        ways_of_use(jit)[way](f)
-        gone = weakref.ref(marker), weakref.ref(f)
-        del f, marker
-        jax.clear_caches()
-        gc.collect()
-        return [reference() is None for reference in gone]
-
-    assert_same(program)
-
-
-@differential
-def test_weak_reference(jit: Any) -> Any:
-    f = jit(square_sum)
-    return weakref.ref(f)() is f
-
-
-@differential
-def test_copy(jit: Any) -> Any:
-    f = jit(square_sum)
-    g = copy.copy(f)
-    return g(X), g(X[:2]), jax.grad(lambda x: g(x)["sum"])(X)
-
-
-@differential
-def test_deepcopy(jit: Any) -> Any:
-    f = jit(square_sum)
-    g = copy.deepcopy(f)
-    return g(X), g(X[:2]), jax.grad(lambda x: g(x)["sum"])(X)
-
-
-@differential
-def test_pickle_is_refused(jit: Any) -> None:
-    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
-        pickle.dumps(jit(square_sum))
-
-
-@differential
-def test_cloudpickle(jit: Any) -> Any:
-    cloudpickle = pytest.importorskip("cloudpickle")
-    f = cloudpickle.loads(cloudpickle.dumps(jit(lambda x: x + 1)))
-    return f(X), f(X[:2]), jax.grad(f)(1.0)
-
-
 def wrapped_by(jit: Any, how: Any) -> Any:
     """A function that copies the attributes of a decorated one, asked for all its methods."""
     f = jit(how(jit(square_sum)))
@@ -311,3 +246,28 @@ def test_function_attributes_that_have_the_names_of_methods(jit: Any) -> Any:
 
     f.trace = f.lower = f.graph = f.eval_shape = "mine"  # pyright: ignore[reportFunctionMemberAccess]
     return jit(f)(X)
+
+
+@differential
+def test_explained_cache_misses(jit: Any) -> Any:
+    def wave(x: Any) -> Any:
+        return jnp.sin(x) + 1
+
+    f = jit(wave)
+    with jax.explain_cache_misses(True), logged("jax") as messages:
+        f(X), f(X), f(X[:2]), f(1.0)
+        jax.grad(f)(1.0), jax.vmap(f)(X), f.lower(X[:1])
+    return [re.sub(r"id=\d+", "", message).splitlines()[0] for message in messages]
+
+
+@contextlib.contextmanager
+def logged(name: str) -> Iterator[list[str]]:
+    """What is said to a logger."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger(name).addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logging.getLogger(name).removeHandler(handler)

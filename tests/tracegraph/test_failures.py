@@ -21,6 +21,11 @@ def twice(x: jax.Array) -> jax.Array:
     return jnp.sin(x) + jnp.sin(x)
 
 
+@pytest.fixture(autouse=True)
+def _compiled_anew() -> None:
+    jax.clear_caches()  # what another test compiled of the same function would be found
+
+
 @pytest.fixture
 def broken_cse(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(self: object, graph: object, rewriter: object) -> None:

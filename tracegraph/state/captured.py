@@ -53,7 +53,7 @@ def lent(originals: Sequence[Any], copies: Sequence[Any]) -> Generator[None]:
     At the end what was changed in the originals is in the copies, and the originals are as before,
     whether or not the user's function raised.
     """
-    pairs = list(zip(_variables(originals), _variables(copies), strict=True))
+    pairs = list(zip(nnx_objects.variables(originals), nnx_objects.variables(copies), strict=True))
     raw = nnx_objects.raw_reader()
     before = [raw(copy) for _, copy in pairs]
     undo = [nnx_objects.lend(original, raw(copy)) for original, copy in pairs]
@@ -87,10 +87,6 @@ def warn_frozen(constants: Iterable[Any], name: str) -> None:
         FrozenStateWarning,
         stacklevel=2,
     )
-
-
-def _variables(objects: Sequence[Any]) -> list[Any]:
-    return [node for _, node in nnx_objects.nodes(objects) if nnx_objects.is_variable(node)]
 
 
 def _reached(value: Any, seen: set[int]) -> Iterator[Any]:

@@ -25,12 +25,14 @@ class Nnx(NamedTuple):
         objects: the base class of modules, optimizers, metrics and random streams.
         raw: reads the value of a variable without running its hooks.
         raw_name: the slot that holds the value.
+        states: the classes of plain trees of values, as ``nnx.split`` makes them.
     """
 
     module: Any
     objects: type
     raw: Callable[[Any], Any]
     raw_name: str
+    states: tuple[type, ...]
 
 
 _TAG: Final = "tracegraph"
@@ -45,14 +47,24 @@ def loaded() -> Nnx | None:
             return None
         name = "_raw_value" if "_raw_value" in nnx.Variable.__slots__ else "raw_value"
         objects = getattr(nnx, "Pytree", None) or nnx.Object
-        _found.append(Nnx(nnx, objects, operator.attrgetter(name), name))
+        states = (nnx.State, nnx.statelib.FlatState)
+        _found.append(Nnx(nnx, objects, operator.attrgetter(name), name, states))
     return _found[0] if _found else None
 
 
 def is_stateful(value: Any) -> bool:
     """Whether a value is an nnx object or variable: something that a call may update in place."""
     nnx = loaded()
-    return nnx is not None and isinstance(value, (nnx.objects, nnx.module.Variable))
+    return nnx is not None and issubclass(type(value), (nnx.objects, nnx.module.Variable))
+
+
+def is_high(value: Any) -> bool:
+    """Whether a value is a variable of JAX's high-level types, which jit itself updates in place.
+
+    Such a one says that it is an instance of ``Variable``; its class is another.
+    """
+    nnx = loaded()
+    return nnx is not None and isinstance(value, nnx.module.Variable) and not is_variable(value)
 
 
 def is_boundary(value: Any) -> bool:
@@ -61,9 +73,7 @@ def is_boundary(value: Any) -> bool:
     A ``State`` is a plain tree of values, as ``nnx.split`` gives it: nothing in it is updated.
     """
     nnx = loaded()
-    return nnx is not None and isinstance(
-        value, (nnx.objects, nnx.module.Variable, nnx.module.State)
-    )
+    return nnx is not None and isinstance(value, (nnx.objects, nnx.module.Variable, *nnx.states))
 
 
 def stateful_leaves(tree: Any) -> list[Any]:
@@ -112,10 +122,14 @@ def merge_outside(graphdef: Any, state: Any) -> list[Any]:
 
 
 def places(state: Any) -> list[tuple[Any, ...]]:
-    """The path of each entry of a state, in the order of its leaves."""
+    """For each leaf of a state, in order, the path of the variable or array that it is in.
+
+    The value of a variable may be a whole tree, or an empty one.
+    """
     nnx = loaded()
     assert nnx is not None
-    return [path for path, _ in nnx.module.to_flat_state(state)]
+    entries = nnx.module.to_flat_state(state)
+    return [path for path, entry in entries for _ in jax.tree.leaves(entry)]
 
 
 def nodes(objects: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -133,7 +147,12 @@ def parts(objects: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
 def is_variable(value: Any) -> bool:
     """Whether it is an nnx variable."""
     nnx = loaded()
-    return nnx is not None and isinstance(value, nnx.module.Variable)
+    return nnx is not None and issubclass(type(value), nnx.module.Variable)
+
+
+def variables(objects: Sequence[Any]) -> list[Any]:
+    """The variables that hang on some objects, each once."""
+    return [node for _, node in nodes(objects) if is_variable(node)]
 
 
 def is_object(value: Any) -> bool:

@@ -181,6 +181,9 @@ def _plan(structure: Structure, objects: Sequence[Any], state: Any) -> Plan | No
     variables = tuple(found.get(path) for path in nnx_objects.places(state))
     if nnx_objects.is_variable(objects[0]) or not all(map(nnx_objects.is_variable, variables)):
         return None
+    held = map(nnx_objects.raw_reader(), filter(nnx_objects.is_variable, found.values()))
+    if not jax.tree_util.all_leaves(held):  # of a tree there is no one value to read
+        return None
     inner = {path[:-1] for path in found if path}
     watched: list[tuple[Any, Any]] = []
     for path, node in found.items():

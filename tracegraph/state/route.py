@@ -24,7 +24,8 @@ class StateRoute:
         fun: the function that jit would trace.
         source: the user's own function.
         options: those of ``jax.jit``.
-        specialize: makes what stands behind a function with such options, and its ways.
+        specialize: makes what stands behind a function with such options, its ways, and the
+            callable that takes them.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class StateRoute:
         fun: Callable[..., Any],
         source: Callable[..., Any],
         options: dict[str, Any],
-        specialize: Callable[[Callable[..., Any], dict[str, Any]], tuple[Any, Any]],
+        specialize: Callable[[Callable[..., Any], dict[str, Any]], tuple[Any, Any, Any]],
     ) -> None:
         self._function = StatefulFunction(fun, source, options)
         self._options = options
@@ -54,7 +55,14 @@ class StateRoute:
         Raises:
             IsFunctional: it changes none, and jit's own way serves it.
         """
-        return self._function.call(self.dispatcher.user, args, kwargs, concerned)
+        return self._function.call(self._inner[2], args, kwargs, concerned)
+
+    def serve(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Runs a compiled function of the objects' values on a call with objects."""
+        concerned = self.concerned(args, kwargs)
+        if concerned is None:  # the compiled function says what it was compiled for
+            return run(*args, **kwargs)
+        return self._function.call(run, args, kwargs, concerned)
 
     def opened(
         self, args: Any, kwargs: Any, concerned: Concerned
@@ -79,11 +87,13 @@ class StateRoute:
             self.dispatcher.clear_cache()
 
     @functools.cached_property
-    def _inner(self) -> tuple[Any, Any]:
-        @functools.wraps(self._function.fun)
-        def pure(*args: Any, **kwargs: Any) -> Any:
-            return self._function.pure(*args, **kwargs)
+    def _inner(self) -> tuple[Any, Any, Any]:
+        function = self._function
 
-        setattr(pure, "__signature__", self._function.signature())  # noqa: B010 - as pyright wants it
+        @functools.wraps(function.fun)
+        def pure(*args: Any, **kwargs: Any) -> Any:
+            return function.pure(*args, **kwargs)
+
+        setattr(pure, "__signature__", function.signature())  # noqa: B010 - as pyright wants it
         self.is_open = True
         return self._specialize(pure, self._function.options(self._options))

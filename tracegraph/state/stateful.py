@@ -15,6 +15,7 @@ update context instead, which is slower and does everything.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -47,7 +48,10 @@ class StructureChanged(Exception):  # noqa: N818 - no error: the call is made ag
 
 
 class IsFunctional(Exception):  # noqa: N818 - no error: the call is made again the other way
-    """The traced function changed no object, and returned new ones: jit's own way serves it."""
+    """jit's own way serves the call.
+
+    The traced function changed no object and returned new ones, or jit updates their variables.
+    """
 
 
 class Concerned(NamedTuple):
@@ -96,6 +100,9 @@ class StatefulFunction:
         self.fun = fun
         self._source = source
         self._keep_all = bool(options.get("donate_argnums") or options.get("donate_argnames"))
+        self._out_shardings = options.get("out_shardings")
+        shardings = (options.get("in_shardings"), self._out_shardings)
+        self._is_plain = bool(nnx_objects.stateful_leaves(shardings))  # they fit objects only
         self._plans = Plans()
         self._in_context: set[Structure] = set()
         self.is_functional = False
@@ -120,7 +127,7 @@ class StatefulFunction:
 
     def concerned(self, args: Any, kwargs: Any) -> Concerned | None:
         """The nnx objects that a call has to do with; None for most."""
-        if nnx_objects.loaded() is None:
+        if self._is_plain or nnx_objects.loaded() is None:
             return None
         given = nnx_objects.stateful_leaves((args, kwargs))
         captured = captured_objects(self._source)
@@ -152,6 +159,9 @@ class StatefulFunction:
         given = len(concerned.given)
         objects = [*concerned.given, *concerned.captured]
         structure, values, plan = self._plans.pack(objects)
+        if plan is None and any(map(nnx_objects.is_high, values)):
+            self.is_functional = True
+            raise IsFunctional
         if plan is not None and structure not in self._in_context:
             try:
                 yield self._prepared(args, kwargs, given, (structure, values, plan))
@@ -199,16 +209,33 @@ class StatefulFunction:
         with lent(originals, objects[len(given) :]):
             result = self.fun(*args, **kwargs)
         if structure.in_context:
+            self._place(result)
             return _in_context(objects, result)
         return result, self._changed(structure, objects, values, result)
+
+    def _place(self, result: Any) -> None:
+        """Gives the values of returned objects, which leave apart, the shardings asked for."""
+        shardings, tree = jax.tree.flatten(self._out_shardings, is_leaf=lambda s: s is None)
+        try:
+            parts = tree.flatten_up_to(result)
+        except ValueError:  # jit says so in its own words
+            return
+        for sharding, part in zip(shardings, parts, strict=True):
+            if sharding is None:
+                continue
+            constrained = functools.partial(jax.lax.with_sharding_constraint, shardings=sharding)
+            for variable in nnx_objects.variables(nnx_objects.stateful_leaves(part)):
+                value = nnx_objects.raw_reader()(variable)
+                nnx_objects.assign(variable, jax.tree.map(constrained, value))
 
     def _changed(
         self, structure: Structure, objects: Sequence[Any], values: Sequence[Any], result: Any
     ) -> dict[int, Any]:
         """The leaves that the function gave other values, by number."""
         graphdef, state = nnx_objects.split(objects)
-        pairs = list(zip(values, jax.tree.leaves(state), strict=False))
-        same = graphdef == structure.graphdef
+        leaves, tree = jax.tree.flatten(state)
+        pairs = list(zip(values, leaves, strict=False))
+        same = graphdef == structure.graphdef and tree == structure.tree
         returned = nnx_objects.stateful_leaves(result)
         if returned and same and self._is_apart(objects, returned, pairs):
             raise IsFunctional

@@ -12,7 +12,7 @@ import jax
 from jax._src import core, source_info_util, traceback_util
 
 from compiler.lowering.jax_compat import whole
-from compiler.lowering.jax_compat.jaxprs import is_high, split_jaxpr
+from compiler.lowering.jax_compat.jaxprs import holds_high_types, is_high, split_jaxpr
 
 JitFunction = Any
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,6 +136,8 @@ def low_jaxpr(traced: Any) -> Any:
     jaxpr = traced.jaxpr
     if not is_high(jaxpr):
         return jaxpr
+    if holds_high_types(jaxpr):  # asked first: a type may not say how it is lowered
+        return None
     low = (traced.lojax if hasattr(traced, "lojax") else traced.fall()).jaxpr
     same = list(low.in_avals) == list(jaxpr.in_avals) and low.out_avals == jaxpr.out_avals
     return low if same else None

@@ -47,6 +47,12 @@ def is_high(jaxpr: Jaxpr) -> bool:
     return bool(getattr(jaxpr, "is_high", False))
 
 
+def holds_high_types(jaxpr: Jaxpr) -> bool:
+    """Whether the jaxpr takes, captures or returns a value of JAX's high-level types."""
+    parts = split_jaxpr(jaxpr)
+    return any(atom.aval.is_high for atom in [*parts.constvars, *parts.invars, *parts.outvars])
+
+
 def split_jaxpr(jaxpr: Jaxpr) -> JaxprParts:
     """Takes a jaxpr apart."""
     closed = isinstance(jaxpr, _ClosedJaxpr)
