@@ -9,10 +9,11 @@ that is alive, and there is one whenever jit traces.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import weakref
 from collections.abc import Callable, Generator, Hashable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -114,8 +115,9 @@ def _likeness(fun: FunctionType) -> FunctionType:
     like = FunctionType(fun.__code__, {}, fun.__name__, fun.__defaults__, cells)
     for name in ("__kwdefaults__", "__doc__", "__qualname__", "__module__", "__annotations__"):
         setattr(like, name, getattr(fun, name))
-    if "__signature__" in vars(fun):
-        vars(like)["__signature__"] = vars(fun)["__signature__"]
+    if vars(fun).keys() & {"__signature__", "__wrapped__"}:
+        with suppress(TypeError, ValueError):  # jit does without, too
+            vars(like)["__signature__"] = inspect.signature(fun)
     return like
 
 
