@@ -381,11 +381,11 @@ def test_regions_nest_a_thousand_levels_deep() -> None:
 )
 def test_a_long_line_takes_linear_time(unit: str) -> None:
     text = HEAD + "  op " + unit * 200_000
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(TracegraphError):
         parse_graph(text)
     # A quadratic reader needs minutes for this; a linear one well under a second.
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_megabyte_constant_is_read_in_one_piece() -> None:
@@ -400,7 +400,7 @@ def test_a_megabyte_constant_is_read_in_one_piece() -> None:
 
 def test_a_large_graph_is_printed_and_read_in_seconds() -> None:
     graph = big_graph(20_000)
-    start = time.perf_counter()
+    start = time.process_time()
     text = print_graph(graph)
     assert print_graph(parse_graph(text)) == text
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30

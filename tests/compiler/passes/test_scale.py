@@ -103,10 +103,10 @@ SHAPES = (
 @pytest.mark.parametrize("make", SHAPES, ids=lambda make: make.__name__)
 def test_the_default_pipeline_and_the_text_take_seconds(make: Callable[[], Graph]) -> None:
     graph = make()
-    start = time.perf_counter()
+    start = time.process_time()
     result = PassManager(parse_pipeline(DEFAULT_PIPELINE)).run(graph)
     assert not result.failures
     check_types(result.graph)
     assert difference(parse_graph(print_graph(graph)), graph) is None
     # A quadratic pass needs 400 million steps for this, which is minutes.
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
