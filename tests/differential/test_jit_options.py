@@ -265,6 +265,7 @@ def test_the_keywords_of_its_own() -> None:
         "rules",
         "numerics",
         "autotune",
+        "roll_layers",
         "autograph",
         "input_signature",
         "buckets",
