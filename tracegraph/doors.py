@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -85,6 +86,17 @@ class Doors:
     def __init__(self, specializer: Specializer, dispatcher: Dispatcher) -> None:
         self._specializer = specializer
         self._dispatcher = dispatcher
+        self._opened: weakref.ref[Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by what it was made from, as weak references cannot be."""
+        return Doors, (self._specializer, self._dispatcher)
+
+    @property
+    def _user(self) -> Any:
+        """The callable with its methods: the user's, or a new one if only a method of it is held."""
+        alive = None if self._opened is None else self._opened()
+        return self.open() if alive is None else alive
 
     def open(self) -> Any:
         """The callable that the user holds, with its attributes and methods."""
@@ -98,6 +110,7 @@ class Doors:
         methods = {name: getattr(self, name) for name in names}
         methods[DEBUG_TARGET] = self._specializer.debug_target
         jax_compat.attach_methods(user, methods)
+        self._opened = weakref.ref(user)
         return user
 
     @contextmanager
@@ -178,7 +191,7 @@ class Doors:
 
     def profile(self, *args: Any, **kwargs: Any) -> ProfileReport:
         """See ``Function.profile``."""
-        return profile.of(self._dispatcher.user, *args, **kwargs)
+        return profile.of(self._user, *args, **kwargs)
 
     def report(
         self,

@@ -140,3 +140,8 @@ def test_a_function_with_a_signature_of_its_own() -> None:
 def test_public_names_have_help() -> None:
     for name in tg.__all__:
         assert name == "__version__" or getattr(tg, name).__doc__
+
+
+@pytest.mark.parametrize("name", ["graph", "cost", "kernels", "profile", "report", "explain"])
+def test_a_method_serves_when_nobody_holds_the_function(name: str) -> None:
+    assert getattr(tg.function(wasteful), name)(X) is not None
