@@ -94,7 +94,7 @@ class Doors:
 
     @property
     def _user(self) -> Any:
-        """The callable with its methods: the user's, or a new one if only a method of it is held."""
+        """The callable with its methods; a new one if the user holds nothing but a method of it."""
         alive = None if self._opened is None else self._opened()
         return self.open() if alive is None else alive
 
