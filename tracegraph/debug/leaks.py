@@ -10,7 +10,7 @@ import functools
 import gc
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -200,19 +200,21 @@ def _attribute(container: object) -> str:
 
 def _owner(entries: dict[object, object]) -> str:
     """The module whose globals a dictionary is."""
-    for name, module in list(sys.modules.items()):
-        if getattr_or_none(module, "__dict__") is entries and not name.startswith(
-            ("jax", "tracegraph")
-        ):
-            return name
-    return ""
+    return next((name for name, found in _users_globals() if found is entries), "")
 
 
 def _global(value: object) -> str:
     """The module and name of a global variable."""
-    for referrer in gc.get_referrers(value):
-        owner = _owner(cast(dict[object, object], referrer)) if isinstance(referrer, dict) else ""
-        if owner:
-            entries = cast(dict[str, object], referrer)
-            return next(f"{owner}.{key}" for key, item in entries.items() if item is value)
+    for owner, entries in _users_globals():
+        key = next((key for key, item in list(entries.items()) if item is value), None)
+        if key is not None:
+            return f"{owner}.{key}"
     return ""
+
+
+def _users_globals() -> Iterator[tuple[str, dict[str, object]]]:
+    """The globals of every module but JAX's and tracegraph's, by name."""
+    for name, module in list(sys.modules.items()):
+        entries = getattr_or_none(module, "__dict__")
+        if isinstance(entries, dict) and not name.startswith(("jax", "tracegraph")):
+            yield name, cast(dict[str, object], entries)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -15,6 +17,16 @@ from tests.tracegraph.debug.marks import marked
 X = jnp.ones(3)
 KEPT: list[Any] = []
 CACHE: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_heap() -> Iterator[None]:
+    """What earlier tests left behind is not searched: in a long run that takes minutes."""
+    gc.collect()
+    gc.freeze()
+    globals().update(KEPT=[], CACHE={}, HOLDER=Holder())  # to be found, they must be younger
+    yield
+    gc.unfreeze()
 
 
 class Holder:
