@@ -40,7 +40,7 @@ def high(value):
 
 @pytest.fixture(autouse=True, scope="module")
 def _updates_inside_jit():
-    """From flax 0.12.12 on such variables take no updates inside jit, with or without tracegraph."""
+    """From flax 0.12.12 on such variables take no updates inside jit, whoever compiles."""
     try:
         jax.jit(add)(high(nnx.Param(jnp.array(1.0))), 3.0)
     except errors.FlaxError as error:
