@@ -8,6 +8,9 @@ from flax import nnx
 
 import tracegraph as tg
 
+if not hasattr(nnx.Variable, "set_value"):
+    pytest.skip("this flax reads and writes variables by another name", allow_module_level=True)
+
 VALUES = {
     "empty": (),
     "none": None,
