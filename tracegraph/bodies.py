@@ -18,6 +18,7 @@ from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from compiler.lowering import jax_compat
+from compiler.rules import registered
 from tracegraph import config
 from tracegraph.options import Settings
 
@@ -124,7 +125,7 @@ def _likeness(fun: FunctionType) -> FunctionType:
 def _key(settings: Settings) -> Hashable:
     options = sorted((name, _frozen(value)) for name, value in settings.jit.items())
     debugging = (config.dump_directory(), config.verify_each())  # what it is to leave behind
-    key = (settings.pipeline, tuple(options), debugging)
+    key = (settings.pipeline, registered.generation(), tuple(options), debugging)
     hash(key)
     return key
 

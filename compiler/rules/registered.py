@@ -13,11 +13,17 @@ from compiler.rewrite.rule import Rule
 from compiler.rules import all_rules, groups
 
 _registered: dict[str, Rule] = {}
+_changes = 0
 
 
 def registered() -> tuple[Rule, ...]:
     """The registered rules, oldest first."""
     return tuple(_registered.values())
+
+
+def generation() -> int:
+    """A number for the registered rules as they are now: another one after every change."""
+    return _changes
 
 
 def beside(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -56,6 +62,7 @@ def add(rule: Rule) -> None:
     """
     check_name(rule)
     _registered[rule.name] = rule
+    _note_change()
 
 
 def remove(name: str) -> None:
@@ -72,3 +79,9 @@ def remove(name: str) -> None:
             hint="the rules of tracegraph itself are left out by rewrite{skip=name}",
         )
     del _registered[name]
+    _note_change()
+
+
+def _note_change() -> None:
+    global _changes
+    _changes += 1

@@ -9,9 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from jax import lax
 
 import tracegraph as tg
+from tracegraph import rules
 from tracegraph.program import Program
+from tracegraph.rules import example, op, var
 
 X = jnp.arange(4.0)
 
@@ -83,3 +86,26 @@ def test_a_function_goes_with_its_programs() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_rules_that_are_registered_meanwhile_tell_them_apart() -> None:
+    """Beyond 4 the error function is one in single precision: its inverse tells what was run."""
+    x = var("x")
+    rule = rules.Rule(
+        name="inverse-of-erf",
+        law="erf_inv(erf(x)) = x",
+        pattern=op.erf_inv(op.erf(x)),
+        replace=lambda m: m.x,
+        numerics=rules.Numerics.FINITE,
+        examples=(example(lambda x: lax.erf_inv(lax.erf(x)), "f32[n]"),),
+    )
+
+    def f(x: jax.Array) -> jax.Array:
+        return lax.erf_inv(lax.erf(x))
+
+    large, found = jnp.full(3, 100.0), []
+    for change in (None, rules.register, rules.unregister):
+        if change is not None:
+            change(rule)
+        found.append(float(tg.function(f, numerics="fast")(large)[0]))
+    assert found == [jnp.inf, 100.0, jnp.inf]
