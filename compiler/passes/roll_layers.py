@@ -95,7 +95,7 @@ class RollLayers(Pass):
         """
         ops = _layered(region)
         found: list[tuple[Run, Loop]] = []
-        for run in repeated(_Keys().of(ops), self.min_ops, self.min_repeats):
+        for run in repeated(_Keys().of(ops), self.min_ops, max(self.min_repeats, 2)):
             if any(run.overlaps(other) for other, _ in found) or not self._is_worth_it(ops, run):
                 continue
             loop = self._loop(ops, run)
@@ -107,8 +107,10 @@ class RollLayers(Pass):
         return loop, _following(loop.blocks[-1][-1])
 
     def _is_worth_it(self, ops: Sequence[Operation], run: Run) -> bool:
+        """Whether a block computes enough; each loop then leaves less that could be rolled."""
         block = ops[run.start : run.start + run.period]
-        return sum(lookup(op.name).family != "shape" for op in block) >= self.min_ops
+        computing = sum(lookup(op.name).family != "shape" for op in block)
+        return computing >= max(self.min_ops, 1)
 
     def _loop(self, ops: Sequence[Operation], run: Run) -> Loop | None:
         """The blocks of a run as a loop, cut where the least is handed on from block to block."""

@@ -224,6 +224,15 @@ def test_layers_of_other_sizes_are_left() -> None:
     assert "scan" not in names(tg.function(narrowing, passes=ROLLED).graph(X, weights))
 
 
+@pytest.mark.parametrize(
+    "options", ["min_ops=0", "min_ops=1,min_repeats=0", "min_ops=0,min_repeats=1"]
+)
+def test_it_comes_to_an_end_whatever_its_options(options: str) -> None:
+    f = tg.function(gradient, passes=f"inline,cse,dce,roll-layers{{{options}}},dce")
+    found, expected = f(X, WEIGHTS), gradient(X, WEIGHTS)
+    np.testing.assert_allclose(found[0], expected[0], rtol=2e-5)
+
+
 def test_the_place_in_a_pipeline() -> None:
     text = str(rolling(parse_pipeline(DEFAULT_PIPELINE)))
     assert text == DEFAULT_PIPELINE.replace("inline,cse,dce,", "inline,cse,dce,roll-layers,", 1)
