@@ -79,14 +79,14 @@ class RollLayers(Pass):
         """Transforms the graph in place."""
         if self.over_ms and compile_milliseconds(graph) <= self.over_ms:
             return
-        for region in list(walk_regions(graph)):
-            pieces: dict[Value, Piece] = {}
+        pending = list(walk_regions(graph))
+        while pending:
+            region, pieces = pending.pop(), dict[Value, Piece]()
             while rewriter.may_change():
                 found = self.first(region)
                 if found is None:
                     break
-                loop, after = found
-                roll(rewriter, loop, after, pieces)
+                pending.append(roll(rewriter, *found, pieces))  # a layer may have layers of its own
 
     def first(self, region: Region) -> tuple[Loop, Operation] | None:
         """The first loop of those that stand for the most ops, and the op that follows its blocks.

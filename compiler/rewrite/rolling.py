@@ -51,8 +51,8 @@ class Inputs(NamedTuple):
         return next((one for one in self.carries if own == (one.place, one.result)), None)
 
 
-def roll(rewriter: Rewriter, loop: Loop, after: Operation, pieces: dict[Value, Piece]) -> None:
-    """Puts a scan in the place of the blocks of a loop.
+def roll(rewriter: Rewriter, loop: Loop, after: Operation, pieces: dict[Value, Piece]) -> Region:
+    """Puts a scan in the place of the blocks of a loop, and returns its body.
 
     Args:
         rewriter: changes the graph.
@@ -77,6 +77,7 @@ def roll(rewriter: Rewriter, loop: Loop, after: Operation, pieces: dict[Value, P
     _note_rows(loop, inputs, stacked, wholes, pieces, backwards=backwards)
     for op in reversed(members(loop.blocks)):
         rewriter.erase(op)
+    return node.regions[0]
 
 
 def _scan(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from benchmarks.peers.results import Peers
 from benchmarks.suite.report import (
     markdown,
@@ -11,6 +13,7 @@ from benchmarks.suite.report import (
     peer_verdicts,
     peers_of,
     table,
+    verdicts,
 )
 from tests.benchmarks.made_up import FORWARD, PEERS, PLAIN, ROWS
 
@@ -68,3 +71,10 @@ def test_the_terminal_has_the_same_columns():
         head, _, *rows = _rows(lines)
         assert [column.header for column in shown.columns] == head
         assert shown.row_count == len(rows)
+
+
+def test_values_may_differ_by_what_jit_itself_moves():
+    for difference, noise, is_right in ((1e-5, 0, True), (1e-3, 0, False), (1e-3, 6e-4, True)):
+        row = dataclasses.replace(PLAIN, difference=difference, noise=noise)
+        assert row.is_right == is_right
+        assert ("all agree" in verdicts([row])[3]) == is_right

@@ -7,7 +7,7 @@ import jax
 import pytest
 
 import tracegraph as tg
-from tracegraph.options import DEFAULTS, Options
+from tracegraph.options import DEFAULTS, Options, settings_of
 
 
 def our_notes(error):
@@ -27,7 +27,7 @@ def test_a_keyword_like_none_of_ours_has_jits_error_alone():
     assert not our_notes(caught.value)
 
 
-@pytest.mark.parametrize("name", ["autograph", "static_nonarrays"])
+@pytest.mark.parametrize("name", ["autograph", "roll_layers", "static_nonarrays"])
 def test_a_switch_is_on_or_off(name):
     with pytest.raises(tg.TracegraphError) as caught:
         tg.function(lambda x: x, **{name: "yes"})
@@ -43,3 +43,19 @@ def test_every_keyword_is_typed():
     """Ours by their defaults, jit's by its own signature."""
     jits = set(inspect.signature(jax.jit).parameters) - {"fun", "abstracted_axes"}
     assert jits | set(DEFAULTS) == set(get_type_hints(Options))
+
+
+@pytest.mark.parametrize(
+    ("options", "rolled"),
+    [
+        ({}, ""),
+        ({"roll_layers": True}, "roll-layers"),
+        ({"max_compile_seconds": 3}, "roll-layers{over_ms=3000}"),
+        ({"max_compile_seconds": 0.5, "passes": "cse"}, "roll-layers{over_ms=500}"),
+        ({"max_compile_seconds": 3, "roll_layers": True}, "roll-layers"),
+        ({"max_compile_seconds": 0}, ""),
+    ],
+)
+def test_layers_are_rolled_when_asked_or_when_a_budget_would_break(options, rolled):
+    steps = [str(step) for step in settings_of(options).pipeline.passes()]
+    assert [step for step in steps if step.startswith("roll-layers")] == [rolled] * bool(rolled)

@@ -119,6 +119,29 @@ def inside_a_loop(x: Any, weights: list[Any]) -> Any:
     return lax.scan(lambda c, _: (network(c, weights), None), x, None, length=2)[0]
 
 
+def layers_of_layers(x: Any, weights: list[Any]) -> Any:
+    """Each layer is made of equal parts itself, which begin before it does."""
+    y = x
+    for w in weights:
+        for _ in range(4):
+            y = jnp.tanh(jnp.sin(y) * jnp.cos(y))
+        y = y @ w + x
+    return y
+
+
+def there_back_and_there(x: Any, weights: list[Any]) -> Any:
+    """What only the way back reads at first is read forwards again."""
+    scales, kept = [jnp.exp(w[0]) for w in weights], []
+    for w in weights:
+        x = jnp.tanh(x @ w)
+        kept.append(jnp.sin(x))
+    for old, scale in zip(kept[::-1], scales[::-1], strict=True):
+        x = jnp.cos(x * old) + jnp.sin(scale) * old
+    for scale in scales:
+        x = jnp.sin(x * 2.0 + scale) - jnp.exp(-x)
+    return x
+
+
 def gradient(x: Any, weights: list[Any]) -> Any:
     return jax.value_and_grad(lambda w: network(x, w).sum())(weights)
 
@@ -142,6 +165,8 @@ PROGRAMS: dict[str, Callable[..., Any]] = {
         with_loops,
         shifted,
         inside_a_loop,
+        layers_of_layers,
+        there_back_and_there,
         gradient,
         second_gradient,
     )
@@ -186,6 +211,14 @@ def test_the_way_back_runs_over_what_the_way_there_stacked() -> None:
     cut = [value.producer for value in back.operands if value.producer is not None]
     assert [op.operands[0].producer for op in cut if op.name == "slice"].count(there) >= 2
     assert names(graph).count("concatenate") == 1  # the weights
+
+
+def test_the_largest_loop_is_the_outer_one() -> None:
+    graph = tg.function(layers_of_layers, passes=ROLLED).graph(X, WEIGHTS)
+    (outer,) = (op for op in graph.body if op.name == "scan")
+    assert outer.attributes["length"] == len(WEIGHTS)
+    (inner,) = (op for op in outer.regions[0] if op.name == "scan")
+    assert inner.attributes["length"] == 4
 
 
 def test_special_values_go_through() -> None:
