@@ -121,7 +121,7 @@ def inside_a_loop(x: Any, weights: list[Any]) -> Any:
 
 def layers_of_layers(x: Any, weights: list[Any]) -> Any:
     """Each layer is made of equal parts itself, which begin before it does."""
-    y = x
+    y = jnp.tanh(jnp.sin(x) * jnp.cos(x))
     for w in weights:
         for _ in range(4):
             y = jnp.tanh(jnp.sin(y) * jnp.cos(y))
