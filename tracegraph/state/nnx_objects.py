@@ -36,6 +36,13 @@ class Nnx(NamedTuple):
 
 
 _TAG: Final = "tracegraph"
+
+MARK: Final = "_pytree__state"
+"""Where an nnx object says in which trace it was made."""
+
+metadata: Final[Callable[[Any], dict[str, Any]]] = operator.attrgetter("_var_metadata")
+"""What a variable says of its value (sharding, hooks): the live dictionary, not a copy."""
+
 _found: list[Nnx] = []
 
 
@@ -159,11 +166,6 @@ def is_object(value: Any) -> bool:
     """Whether it is an nnx object, such as a module."""
     nnx = loaded()
     return nnx is not None and isinstance(value, nnx.objects)
-
-
-def metadata(variable: Any) -> dict[str, Any]:
-    """What a variable says of its value (sharding, hooks): the live dictionary, not a copy."""
-    return object.__getattribute__(variable, "_var_metadata")
 
 
 def raw_reader() -> Callable[[Any], Any]:

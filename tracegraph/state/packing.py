@@ -89,18 +89,22 @@ class Plan:
 
     Attributes:
         structure: theirs.
-        variables: where each leaf lies; None where a leaf is no variable's value.
+        variables: where each leaf lies.
+        metadata: a copy of what each variable says of its value.
         watched: containers that the objects consist of, each with a copy of what was in it.
     """
 
     structure: Structure
     variables: tuple[Any, ...]
+    metadata: list[dict[str, Any]]
     watched: tuple[tuple[Any, Any], ...]
 
     def holds(self) -> bool:
         """Whether nothing but the values of variables has changed since the plan was made."""
         try:
-            return all(live == copy for live, copy in self.watched)
+            return list(map(nnx_objects.metadata, self.variables)) == self.metadata and all(
+                live == copy or _is_renewed(live, copy) for live, copy in self.watched
+            )
         except (ValueError, TypeError):  # an array was exchanged for another: no yes or no
             return False
 
@@ -185,15 +189,15 @@ def _plan(structure: Structure, objects: Sequence[Any], state: Any) -> Plan | No
     if not jax.tree_util.all_leaves(held):  # of a tree there is no one value to read
         return None
     inner = {path[:-1] for path in found if path}
-    watched: list[tuple[Any, Any]] = []
-    for path, node in found.items():
-        if nnx_objects.is_variable(node):
-            watched.append(_snapshot(nnx_objects.metadata(node)))
-        elif path in inner and path:
-            watched.append(_snapshot(_contents(node)))
-    if any(container is None for container, _ in watched):
+    containers = [
+        _contents(node)
+        for path, node in found.items()
+        if path in inner and path and not nnx_objects.is_variable(node)
+    ]
+    if any(container is None for container in containers):
         return None
-    return Plan(structure, variables, tuple(watched))
+    metadata = [nnx_objects.metadata(variable).copy() for variable in variables]
+    return Plan(structure, variables, metadata, tuple(map(_snapshot, containers)))
 
 
 def _contents(node: Any) -> Any:
@@ -209,6 +213,20 @@ def _contents(node: Any) -> Any:
 def _snapshot(container: Any) -> tuple[Any, Any]:
     """A container and a copy of it; what cannot change is its own copy."""
     return container, container.copy() if isinstance(container, (dict, list)) else container
+
+
+def _is_renewed(live: Any, copy: Any) -> bool:
+    """Whether an object differs by nnx's mark on it alone; the copy then has the new mark.
+
+    Every call of ``nnx.jit`` marks the objects that it updates afresh.
+    """
+    if not (isinstance(live, dict) and nnx_objects.MARK in live and nnx_objects.MARK in copy):
+        return False
+    mark = live[nnx_objects.MARK]
+    if live != {**copy, nnx_objects.MARK: mark}:
+        return False
+    copy[nnx_objects.MARK] = mark
+    return True
 
 
 def replaced(tree: Any, fresh: Sequence[Any], stop: Callable[[Any], bool]) -> Any:

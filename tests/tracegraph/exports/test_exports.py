@@ -90,7 +90,7 @@ def builder():
     """The classes of the viewer itself. The file alone is read: the package asks for torch."""
     found = importlib.util.find_spec("model_explorer")
     if found is None or not found.submodule_search_locations:
-        pytest.skip("needs the viewer: pip install --no-deps ai-edge-model-explorer")
+        pytest.skip("needs the viewer: pip install --no-deps -r requirements/viewer.txt")
     file = Path(found.submodule_search_locations[0]) / "graph_builder.py"
     spec = importlib.util.spec_from_file_location("model_explorer_graph_builder", file)
     module = importlib.util.module_from_spec(spec)
