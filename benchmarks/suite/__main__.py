@@ -14,18 +14,9 @@ from benchmarks.__main__ import machine
 from benchmarks.peers.results import read
 from benchmarks.suite.limits import limits
 from benchmarks.suite.measure import Row, measure
-from benchmarks.suite.networks import NETWORKS
-from benchmarks.suite.ops import OPS
-from benchmarks.suite.plain import PLAIN
 from benchmarks.suite.report import markdown, peer_table, peer_verdicts, peers_of, table, verdicts
-from benchmarks.suite.simulations import SIMULATIONS
-from benchmarks.suite.workload import Workload
+from benchmarks.suite.workloads import GROUPS
 
-GROUPS: Final[dict[str, tuple[Workload, ...]]] = {
-    "programs": (*NETWORKS, *SIMULATIONS),
-    "ops": OPS,
-    "no pattern": PLAIN,
-}
 RESULTS: Final = Path(__file__).parents[1] / "results"
 
 

@@ -11,7 +11,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import jax
@@ -19,15 +19,20 @@ import jax.numpy as jnp
 import numpy as np
 
 import tracegraph as tg
+from benchmarks.suite.process import SIDES, peak
 from benchmarks.suite.workload import Call, Workload
 from compiler.lowering.compare import Difference, differences
 from compiler.lowering.inputs import few_ulps, moved
+from compiler.rewrite.numerics import LEVELS
 
 ROUNDS: Final = 31
 SECONDS_PER_SAMPLE: Final = 0.02
 FIRST_CALLS: Final = 5
 _BEFORE: Final = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 """The peak of the process when nothing has been compiled yet, in bytes."""
+
+NOTICED: Final = 1.02
+"""Where the estimate of memory is above it, it is measured, in processes of their own."""
 
 LARGEST_DIFFERENCE: Final = 1e-4
 """Of any output, in relation to its largest element: what single precision leaves after a step."""
@@ -54,13 +59,15 @@ class Row:
         ours: seconds of a call of tracegraph.
         speedup: the median over the pairs of jit's time over tracegraph's.
         first_call: tracegraph's first call over jit's, in seconds.
-        memory: the process's peak with tracegraph's program over that with jit's: what it held
-            before the suite began, and the program's arguments, results and temporaries.
+        memory: the peak of a process with tracegraph's program over that with jit's: by what XLA
+            says of arguments, results and temporaries, and measured where that is noticeable.
         difference: the largest difference of any output in relation to its largest element.
         floor: the least seconds that the machine's limits allow for jit's program.
         fired: the rules and kernels that fired, each once.
         noise: how far jit's own result moves when its arguments move by a few ulps, measured where
             the values differ.
+        lead: how many times as fast a rewriting by hand was measured to be; 0 where none was.
+        levels: the speed-ups at the numerics levels at which other rules fire.
     """
 
     name: str
@@ -75,6 +82,8 @@ class Row:
     floor: float
     fired: tuple[str, ...]
     noise: float = 0.0
+    lead: float = 0.0
+    levels: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def is_right(self) -> bool:
@@ -88,21 +97,23 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
     Args:
         workload: the workload.
         group: what the row is listed under.
-        level: the numerics level.
+        level: the numerics level, where the workload names none.
         limits: FLOP/s and bytes/s of the machine.
     """
+    level = workload.level or level
     call = workload.make()
     jax.block_until_ready(call.arguments)
     first = _first_calls(call, level)
-    plain, ours = _sides(call, level)
-    expected = plain(*_given(call))
-    difference = _difference(expected, ours(*_given(call)))
+    plain, ours = sides(call, level)
+    expected = plain(*given(call))
+    difference = _difference(expected, ours(*given(call)))
     noise = 0.0 if difference <= LARGEST_DIFFERENCE else _difference(expected, plain(*_near(call)))
     pairs = _pairs(call, plain, ours)
     while _speedup(pairs) < SLOWER and len(pairs) < TURNS * ROUNDS:
         pairs += _pairs(call, plain, ours)
     compiled = [side.lower(*call.arguments).compile() for side in (plain, ours)]
-    memory = [_peak(one) for one in compiled]
+    memory = _memory(workload.name, level, compiled)
+    fired = _fired(call, ours)
     return Row(
         workload.name,
         group,
@@ -111,15 +122,34 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
         statistics.median(b for _, b in pairs),
         _speedup(pairs),
         first,
-        memory[1] / memory[0],
+        memory,
         difference,
         _floor(compiled[0], limits),
-        tuple(dict.fromkeys(f.rule for f in ours.trace(*call.arguments).rewrites)),
+        tuple(dict.fromkeys(fired)),
         noise,
+        workload.lead,
+        _other_levels(call, plain, level, fired),
     )
 
 
-def _sides(call: Call, level: str) -> tuple[Any, Any]:
+def _fired(call: Call, side: Any) -> tuple[str, ...]:
+    """The rules and kernels that fired, in order, as often as they did."""
+    return tuple(firing.rule for firing in side.trace(*call.arguments).rewrites)
+
+
+def _other_levels(call: Call, plain: Any, level: str, fired: tuple[str, ...]) -> dict[str, float]:
+    """The speed-ups at the levels at which other rules fire than did."""
+    found: dict[str, float] = {}
+    for other in (one for one in LEVELS if one != level):
+        ours = sides(call, other)[1]
+        if _fired(call, ours) != fired:
+            found[other] = _speedup(_pairs(call, plain, ours))
+    return found
+
+
+def sides(call: Call, level: str) -> tuple[Any, Any]:
+    """The workload's function compiled anew by plain jit, and by tracegraph at a level."""
+
     def fresh(*arguments: Any) -> Any:
         return call.function(*arguments)
 
@@ -127,7 +157,7 @@ def _sides(call: Call, level: str) -> tuple[Any, Any]:
     return plain, tg.function(fresh, numerics=level, donate_argnums=call.donated)
 
 
-def _given(call: Call) -> list[Any]:
+def given(call: Call) -> list[Any]:
     """The arguments, those that are given away copied."""
     return [
         jax.tree.map(jnp.copy, value) if place in call.donated else value
@@ -138,7 +168,7 @@ def _given(call: Call) -> list[Any]:
 def _near(call: Call) -> list[Any]:
     """The arguments, their floating-point numbers moved by a few ulps."""
     rng = np.random.default_rng(0)
-    return [jax.tree.map(lambda leaf: moved(leaf, few_ulps, rng), one) for one in _given(call)]
+    return [jax.tree.map(lambda leaf: moved(leaf, few_ulps, rng), one) for one in given(call)]
 
 
 def _speedup(pairs: Sequence[tuple[float, float]]) -> float:
@@ -149,10 +179,10 @@ def _first_calls(call: Call, level: str) -> float:
     """The median ratio of first calls: neither side finds anything done before."""
     ratios: list[float] = []
     for turn in range(FIRST_CALLS):
-        plain, ours = _sides(call, level)
+        plain, ours = sides(call, level)
         seconds = {}
         for side in (plain, ours) if turn % 2 else (ours, plain):
-            arguments = _given(call)
+            arguments = given(call)
             jax.clear_caches()
             gc.collect()
             start = time.perf_counter()
@@ -175,7 +205,7 @@ def _pairs(call: Call, plain: Any, ours: Any) -> list[tuple[float, float]]:
 
 def _sample(call: Call, side: Callable[..., Any], calls: int) -> float:
     """The mean seconds of a run of calls; donated arguments are copied beforehand."""
-    given = [_given(call) for _ in range(calls if call.donated else 1)]
+    given = [given(call) for _ in range(calls if call.donated else 1)]
     jax.block_until_ready(given)
     result: Any = None
     start = time.perf_counter()
@@ -203,6 +233,14 @@ def _largest(array: Any) -> float:
     if not jnp.issubdtype(array.dtype, np.floating) or not array.size:
         return 0.0
     return float(jnp.nanmax(jnp.abs(array.astype(jnp.float32))))
+
+
+def _memory(name: str, level: str, compiled: Sequence[Any]) -> float:
+    estimate = _peak(compiled[1]) / _peak(compiled[0])
+    if estimate <= NOTICED:
+        return estimate
+    jit, ours = (peak(side, level, name) for side in SIDES)
+    return ours / jit
 
 
 def _peak(compiled: Any) -> float:

@@ -13,10 +13,17 @@ from jax import lax
 from benchmarks.suite.workload import Array, Call, Workload, normal
 
 
-def _op(name: str, function: Callable[..., Any], *shapes: tuple[int, ...]) -> Workload:
-    return Workload(
-        name, lambda: Call(function, tuple(normal(i, *shape) for i, shape in enumerate(shapes)))
-    )
+def _op(
+    name: str,
+    function: Callable[..., Any],
+    *shapes: tuple[int, ...],
+    level: str = "",
+    lead: float = 0.0,
+) -> Workload:
+    def make() -> Call:
+        return Call(function, tuple(normal(i, *shape) for i, shape in enumerate(shapes)))
+
+    return Workload(name, make, level=level, lead=lead)
 
 
 def _conv(x: Array, w: Array, **options: Any) -> Array:
@@ -55,20 +62,27 @@ def _grouped(x: Array, w: Array) -> Array:
 _WIDE, _IMAGE = (512, 4096), (16, 64, 64, 32)
 
 OPS: Final = (
-    _op("cumsum (64, 8192)", lambda x: jnp.cumsum(x, 1), (64, 8192)),
+    _op(
+        "(A @ B) @ v, 1024",
+        lambda a, b, v: (a @ b) @ v,
+        *((1024, 1024), (1024, 1024), (1024,)),
+        level="reassociate",
+        lead=50,
+    ),
+    _op("cumsum (64, 8192)", lambda x: jnp.cumsum(x, 1), (64, 8192), lead=4.5),
     _op("cumprod (1024, 1024), rows", lambda x: jnp.cumprod(x, 0), (1024, 1024)),
     _op("cummax (1024, 1024), rows", lambda x: lax.cummax(x, axis=0), (1024, 1024)),
     _op("cumlogsumexp (512, 512)", lambda x: lax.cumlogsumexp(x, axis=1), (512, 512)),
-    _op("argmax (512, 4096)", lambda x: jnp.argmax(x, -1), _WIDE),
-    _op("sort (512, 4096)", lambda x: jnp.sort(x, -1), _WIDE),
-    _op("argsort (512, 4096)", lambda x: jnp.argsort(x, -1), _WIDE),
+    _op("argmax (512, 4096)", lambda x: jnp.argmax(x, -1), _WIDE, lead=3.7),
+    _op("sort (512, 4096)", lambda x: jnp.sort(x, -1), _WIDE, lead=4.0),
+    _op("argsort (512, 4096)", lambda x: jnp.argsort(x, -1), _WIDE, lead=4.8),
     _op("median (512, 4096)", lambda x: jnp.median(x, -1), _WIDE),
     _op("top 8 of (512, 4096)", lambda x: lax.top_k(x, 8), _WIDE),
     _op("sum over leading axis (32, 256, 256)", lambda x: x.sum(0), (32, 256, 256)),
     _op("max pool 3x3/2", _pool(3, 2), _IMAGE),
-    _op("max pool 2x2, gradient", _grad(_pool(2, 2)), _IMAGE),
+    _op("max pool 2x2, gradient", _grad(_pool(2, 2)), _IMAGE, lead=10),
     _op("max pool 3x3/2, gradient", _grad(_pool(3, 2)), _IMAGE),
-    _op("depthwise conv 3x3", _depthwise, (8, 32, 32, 128), (3, 3, 1, 128)),
+    _op("depthwise conv 3x3", _depthwise, (8, 32, 32, 128), (3, 3, 1, 128), lead=23),
     _op("depthwise conv 3x3, gradient", _grad(_depthwise), (8, 32, 32, 128), (3, 3, 1, 128)),
     _op("grouped conv 3x3", _grouped, (8, 32, 32, 128), (3, 3, 16, 128)),
     _op("grouped conv 3x3, gradient", _grad(_grouped), (8, 32, 32, 128), (3, 3, 16, 128)),

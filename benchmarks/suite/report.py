@@ -15,11 +15,15 @@ NEVER_SLOWER: Final = 0.97
 CLEARLY_FASTER: Final = 1.5
 FIRST_CALL: Final = 1.05
 MEMORY: Final = 1.05
+OF_A_LEAD: Final = 0.7
+"""What has to be reached of the speed-up that a rewriting by hand gives."""
 
 _HEAD: Final = (
     "jit ms",
     "tracegraph ms",
     "speed-up",
+    "by hand",
+    "other levels",
     "of the limit",
     "first call",
     "memory",
@@ -118,7 +122,19 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         lines.append(
             _verdict("whole programs, geometric mean", mean, CLEARLY_FASTER, at_least=True)
         )
-    return lines
+    return [*lines, *_of_leads(rows)]
+
+
+def _of_leads(rows: Sequence[Row]) -> list[str]:
+    """On how many of the programs with a lead enough of it is reached, and where not."""
+    shares = {row.name: row.speedup / row.lead for row in rows if row.lead}
+    if not shares:
+        return []
+    short = [f"{name} ({share:.2f})" for name, share in shares.items() if share < OF_A_LEAD]
+    line = (
+        f"at least {OF_A_LEAD} of the lead by hand on {len(shares) - len(short)} of {len(shares)}"
+    )
+    return [line + (f"; MISSED on {', '.join(short)}" if short else " holds")]
 
 
 def peer_verdicts(rows: Sequence[Row], peers: Peers) -> list[str]:
@@ -147,6 +163,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.jit * 1e3:.3g}",
         f"{row.ours * 1e3:.3g}",
         f"{row.speedup:.2f}",
+        f"{row.lead:.2g}" if row.lead else "",
+        ", ".join(f"{level} {ratio:.2f}" for level, ratio in row.levels.items()),
         f"{row.floor / row.ours:.0%}" if row.ours else "",
         f"{row.first_call:.2f}",
         f"{row.memory:.2f}",

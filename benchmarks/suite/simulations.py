@@ -133,7 +133,7 @@ SIMULATIONS: Final = (
     Workload("n-body step", _n_body),
     Workload("Hamiltonian Monte Carlo step", _sampling),
     Workload("Kalman filter, value and gradient", _kalman),
-    Workload("Adam over 200 leaves", _adam),
-    Workload("attention by einsum", _attention),
-    Workload("gelu MLP, value and gradient", _gelu_gradient),
+    Workload("Adam over 200 leaves", _adam, lead=5),
+    Workload("attention by einsum", _attention, lead=3.5),
+    Workload("gelu MLP, value and gradient", _gelu_gradient, lead=1.8),
 )

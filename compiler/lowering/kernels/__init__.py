@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from compiler.lowering.kernels import (
+    attention,
     convolution_gradients,
     convolution_shapes,
     convolutions,
@@ -21,6 +22,7 @@ from compiler.lowering.kernels import (
     narrow,
     ordering,
     places,
+    searches,
     window_gradients,
     windows,
 )
@@ -28,6 +30,7 @@ from compiler.lowering.kernels.kernel import Kernel
 from compiler.passes.lower_platform import offer
 
 _TABLES: Final = (
+    attention,
     convolution_shapes,
     convolution_gradients,
     convolutions,
@@ -39,6 +42,7 @@ _TABLES: Final = (
     narrow,
     ordering,
     places,
+    searches,
     window_gradients,
     windows,
 )

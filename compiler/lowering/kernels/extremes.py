@@ -1,8 +1,7 @@
-"""Where the extreme of an axis lies, and reductions over the first axis of large arrays.
+"""Reductions over the first axis of large arrays.
 
-XLA's CPU backend finds an index by a reduction of pairs, which does not vectorise: two plain
-reductions are faster. Over a first axis before 32768 elements and more, jaxlib 0.10 reduces column
-by column, each across the whole array; slices give whole rows instead.
+Before 32768 elements and more, jaxlib 0.10 reduces column by column, each across the whole array.
+Slices give whole rows instead.
 """
 
 # JAX annotates its functions in part only.
@@ -16,25 +15,15 @@ from functools import reduce
 from typing import Any, Final
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from compiler.lowering.kernels.kernel import Evidence, Kernel, product
-from compiler.ops.parameters import dtype, integers, number_type
+from compiler.ops.parameters import integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, op, var
-from compiler.rewrite.rule import Example, example
-
-MIN_AXIS: Final = 32
-"""Along a shorter axis the reduction of pairs is up to twenty times faster."""
-
-MIN_SIZE: Final = 8192
-"""Smaller arrays are searched before the difference can be measured."""
-
-MAX_SIZE: Final = 1 << 21
-"""Larger arrays that are computed on the way must be stored, and are read twice."""
+from compiler.rewrite.rule import example
 
 MIN_KEPT: Final = 1 << 15
 """Before fewer elements the reduction goes row by row."""
@@ -42,7 +31,6 @@ MIN_KEPT: Final = 1 << 15
 ROWS: Final = range(4, 33)
 """So many slices: fewer were not measured, more take long to compile."""
 
-_EXTREMES: Final[dict[str, Callable[..., Any]]] = {"argmax": jnp.max, "argmin": jnp.min}
 _COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "reduce_sum": lax.add,
     "reduce_max": lax.max,
@@ -53,36 +41,6 @@ _NUMPY: Final[dict[str, Callable[..., Any]]] = {
     "reduce_max": jnp.max,
     "reduce_min": jnp.min,
 }
-
-
-def _first_that_is_extreme(m: Match) -> Callable[..., Any]:
-    """The least index of what equals the extreme, or is nan."""
-    (axis,), index = integers(m.root, "axes"), dtype(m.root, "index_dtype")
-    extreme = _EXTREMES[m.root.name]
-
-    def first(x: Any) -> Any:
-        is_found = lax.bitwise_or(x == extreme(x, axis, keepdims=True), x != x)
-        places = lax.broadcasted_iota(index, x.shape, axis)
-        last = lax.full_like(places, x.shape[axis] - 1)
-        return jnp.min(lax.select(is_found, places, last), axis)
-
-    return first
-
-
-def _places_fit(m: Match) -> str | None:
-    (axis,), index = integers(m.root, "axes"), dtype(m.root, "index_dtype")
-    if shape(m.x)[axis] - 1 <= np.iinfo(index).max:
-        return None
-    return f"the axis is longer than {index} can count"
-
-
-def _search_is_slow(m: Match) -> str | None:
-    (axis,), sizes = integers(m.root, "axes"), shape(m.x)
-    if sizes[axis] < MIN_AXIS:
-        return f"the axis has {sizes[axis]} elements"
-    if axis not in (0, len(sizes) - 1):
-        return "the axis is neither the first nor the last"
-    return None if MIN_SIZE <= product(sizes) <= MAX_SIZE else "the array is too small or too large"
 
 
 def _rows_combined(m: Match) -> Callable[..., Any]:
@@ -105,34 +63,6 @@ def _rows_are_long(m: Match) -> str | None:
     if sizes[0] not in ROWS:
         return f"there are {sizes[0]} rows"
     return None if product(sizes[1:]) >= MIN_KEPT else "the rows are short"
-
-
-def _find(name: str, arguments: str, axis: int, index: Any = np.int32) -> Example:
-    find = getattr(lax, name)
-    return example(lambda x: find(x, axis, index), arguments)
-
-
-def _search(name: str, kind: str) -> Kernel:
-    return Kernel(
-        name=f"{name}-by-{kind}",
-        law=f"{name}(x) = the least i where x[i] = {kind}(x), or x[i] is nan",
-        pattern=op[name](_x),
-        form=_first_that_is_extreme,
-        guards=(_places_fit,),
-        pays=_search_is_slow,
-        examples=(
-            _find(name, "f32[9,a]", 0),
-            _find(name, "f32[a,9]", 1),
-            _find(name, "f32[a,9,b]", 1, np.uint8),
-        ),
-        rejects=(_find(name, "f32[300]", 0, np.int8),),
-        evidence=(
-            Evidence(_find(name, "f32[512,4096]", 1), 4.7),
-            Evidence(_find(name, "f32[64,1000]", 1), 5.4),
-            Evidence(_find(name, "f32[4096,512]", 0), 3.6),
-            Evidence(_find(name, "bf16[64,1000]", 1), 30.0),
-        ),
-    )
 
 
 def _by_rows(name: str, names: tuple[str, ...], numerics: Numerics, *ratios: float) -> Kernel:
@@ -158,8 +88,6 @@ def _by_rows(name: str, names: tuple[str, ...], numerics: Numerics, *ratios: flo
 _x = var("x", FLOAT)
 
 KERNELS: Final = (
-    _search("argmax", "max"),
-    _search("argmin", "min"),
     _by_rows("sum-by-rows", ("reduce_sum",), Numerics.ROUNDING, 40.2, 23.1),
     _by_rows("extreme-by-rows", ("reduce_max", "reduce_min"), Numerics.EXACT, 14.8, 11.9),
 )

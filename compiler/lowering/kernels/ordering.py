@@ -3,7 +3,7 @@
 XLA's CPU backend sorts integers by a comparison that it knows, and floats by one that it calls for
 each pair, to let every nan and both zeros be equal, and denormal numbers with them. Integers that
 order as the numbers do tell those apart, so where there is a -0.0 or a denormal number at all, the
-numbers are sorted as before. The integers need the array's memory once more.
+numbers are sorted as before. Rows are sorted some at a time: the integers need their memory twice.
 """
 
 # JAX annotates its functions in part only.
@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of, product
+from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
+from compiler.lowering.kernels.row_blocks import by_row_blocks
 from compiler.ops.parameters import integer, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -39,13 +40,17 @@ _NORMAL: Final = np.int32(0x00800000)
 
 def _sorted(m: Match) -> Callable[..., Any]:
     """The numbers in order, by integers unless some count as 0.0 that are not."""
-    axis, by_number = integer(m.root, "dimension"), function_of(m.root)
+    axis = integer(m.root, "dimension")
+    is_last = axis == len(shape(m.x)) - 1
+
+    def along(x: Any) -> int:
+        return x.ndim - 1 if is_last else axis
 
     def by_integer(x: Any) -> Any:
-        return _number(lax.sort(_order(x), axis, is_stable=True), x.dtype)
+        return _number(lax.sort(_order(x), along(x), is_stable=True), x.dtype)
 
     def as_it_is(x: Any) -> Any:
-        return by_number(x)[0]
+        return function_with(m.root, dimension=along(x))(x)[0]
 
     def in_order(x: Any) -> Any:
         bits = _bits(x)
@@ -53,7 +58,7 @@ def _sorted(m: Match) -> Callable[..., Any]:
         is_other = lax.bitwise_and(counts_as_zero, bits != 0)
         return lax.cond(jnp.any(is_other), as_it_is, by_integer, x)
 
-    return in_order
+    return lambda x: by_row_blocks(in_order, x, axis)
 
 
 def _bits(x: Any) -> Any:

@@ -2,7 +2,7 @@
 
 XLA's CPU backend sorts integers by a comparison that it knows, and anything with a second operand
 by one that it calls for each pair. A packed number carries its place, which also keeps equal ones
-in order. It needs twice the array's memory.
+in order. It needs twice the memory of the rows that are sorted at a time.
 """
 
 # JAX annotates its functions in part only.
@@ -20,6 +20,7 @@ from jax import lax
 
 from compiler.lowering import jax_compat
 from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.row_blocks import by_row_blocks
 from compiler.ops.parameters import integer, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -42,17 +43,17 @@ _NORMAL: Final = np.int32(0x00800000)
 
 def _sorted(m: Match) -> Callable[..., Any]:
     """The numbers in order, and their places."""
-    axis = integer(m.root, "dimension")
+    axis, index = integer(m.root, "dimension"), number_type(m.places)
+    is_last = axis == len(shape(m.x)) - 1
 
-    def with_places(x: Any, places: Any) -> Any:
+    def with_places(x: Any) -> Any:
+        along = x.ndim - 1 if is_last else axis
         with jax_compat.with_64_bit_types():
-            packed = lax.sort(_packed(x, axis), axis, is_stable=False)
-            found = lax.convert_element_type(
-                lax.convert_element_type(packed, np.int32), places.dtype
-            )
-        return jnp.take_along_axis(x, found, axis, mode="promise_in_bounds"), found
+            packed = lax.sort(_packed(x, along), along, is_stable=False)
+            found = lax.convert_element_type(lax.convert_element_type(packed, np.int32), index)
+        return jnp.take_along_axis(x, found, along, mode="promise_in_bounds"), found
 
-    return with_places
+    return lambda x, _: by_row_blocks(with_places, x, axis)
 
 
 def _packed(x: Any, axis: int) -> Any:

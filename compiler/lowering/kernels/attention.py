@@ -1,0 +1,197 @@
+"""Attention: weights that a softmax makes, times values.
+
+A softmax divides every weight by its row's sum. The division leaves the loop that adds the
+exponentials up, so the weights are written twice, the second time for the product alone. The
+product's rows are divided instead: they have as many elements as a head, not as the sequence.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from compiler.ir.graph import Value
+from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
+from compiler.ops.parameters import dot_dimensions, integers
+from compiler.rewrite.expression import shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import FLOAT, Pattern, op, var
+from compiler.rewrite.rule import example
+
+MIN_WEIGHTS: Final = 1 << 16
+"""Fewer are divided before the difference can be measured."""
+
+
+_KEEP: Final = ("broadcast_in_dim", "max", "reshape", "stop_gradient")
+"""Ops whose result is at least as large as each operand, in the place that it belongs to."""
+
+
+def _weights(m: Match) -> Value:
+    """The operand of the product that holds the weights."""
+    return m.root.operands[0] if m.root.operands[0] is not m.values else m.root.operands[1]
+
+
+def _divided_after(m: Match) -> Callable[..., Any]:
+    """The product of the exponentials and the values, its rows divided by the sums."""
+    left = m.root.operands[0]
+    weights = _weights(m)
+    dimensions = dot_dimensions(m.root)
+    (summed, summed_values), (batch, batch_values) = (
+        dimensions if weights is left else tuple(pair[::-1] for pair in dimensions)
+    )
+    multiply = function_with(
+        m.root, dimension_numbers=((summed, summed_values), (batch, batch_values))
+    )
+    sizes = shape(weights)
+    rows = [axis for axis in range(len(sizes) - 1) if axis not in batch]
+    columns = len(shape(m.values)) - len(batch) - 1
+    last = len(batch) + len(rows)
+    order = (*range(len(batch)), *range(last, last + columns), *range(len(batch), last))
+
+    def attend(*inputs: Any) -> Any:
+        exponentials, values, sums = inputs
+        found = multiply(exponentials.reshape(sizes), values)
+        each = sums.reshape(sizes[:-1]).transpose(*batch, *rows)
+        found = found / each.reshape(*each.shape, *(1 for _ in range(columns)))
+        return found if weights is left else found.transpose(order)
+
+    return lambda *inputs: attend(*_in_order(m, inputs))
+
+
+def _in_order(m: Match, inputs: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """The exponentials, the values and the sums, from what ``inputs_of`` names."""
+    if m.root.operands[0] is m.values:
+        values, exponentials, sums = inputs
+    else:
+        exponentials, sums, values = inputs
+    return exponentials, values, sums
+
+
+def _is_softmax(m: Match) -> str | None:
+    """Whether exponentials are divided by their own sums along the last axis."""
+    exponentials, sums = m.exponentials, m.sums
+    if exponentials.producer is None or exponentials.producer.name != "exp":
+        return "what is divided is no exponential"
+    if sums.producer is None or sums.producer.name != "reduce_sum":
+        return "it is divided by no sum"
+    last = len(shape(exponentials)) - 1
+    if sums.producer.operands[0] is not exponentials or integers(sums.producer, "axes") != (last,):
+        return "it is divided by another sum than its own along the last axis"
+    return None if shape(exponentials)[last] else "there is nothing to sum up"
+
+
+def _is_bounded(m: Match) -> str | None:
+    """Whether the largest element was taken away, so that no exponential is above one."""
+    assert m.exponentials.producer is not None
+    difference = m.exponentials.producer.operands[0].producer
+    if difference is None or difference.name != "sub":
+        return "the exponentials may be large"
+    x, limit = difference.operands
+    return None if _is_maximum_of(limit, x) else "what is taken away is not the largest element"
+
+
+def _is_maximum_of(value: Value, x: Value) -> bool:
+    """Whether a value is at least the maximum of ``x`` along its last axis."""
+    op = value.producer
+    if op is None:
+        return False
+    if op.name == "reduce_max":
+        return op.operands[0] is x and integers(op, "axes") == (len(shape(x)) - 1,)
+    return op.name in _KEEP and any(_is_maximum_of(operand, x) for operand in op.operands)
+
+
+def _is_summed_along_rows(m: Match) -> str | None:
+    """Whether the product sums along the axis of the softmax."""
+    if m.values in (m.exponentials, m.sums):
+        return "the values are the exponentials themselves"
+    weights = _weights(m)
+    if shape(weights)[-1:] != shape(m.exponentials)[-1:]:
+        return "the weights are taken apart otherwise"
+    place = 0 if weights is m.root.operands[0] else 1
+    summed, _ = dot_dimensions(m.root)
+    return None if summed[place] == (len(shape(weights)) - 1,) else "it sums along another axis"
+
+
+def _is_large(m: Match) -> str | None:
+    weights = _weights(m)
+    inner = [op.result for op in m.ops if op is not m.root]
+    if any(len(value.readers) > 1 for value in inner):
+        return "the weights are read elsewhere as well"
+    count = product(shape(weights))
+    if count < MIN_WEIGHTS:
+        return "there are few weights"
+    return None if count >= product(shape(m.root.result)) else "the product is the larger one"
+
+
+def _softmax() -> Pattern:
+    divided = op.div(_exponentials, op.broadcast_in_dim(_sums))
+    return divided | op.reshape(divided)
+
+
+def _attention(q: Any, k: Any, v: Any) -> Any:
+    weights = jax.nn.softmax(jnp.einsum("bshd,bthd->bhst", q, k), -1)
+    return jnp.einsum("bhst,bthd->bshd", weights, v)
+
+
+def _in_one_head(q: Any, k: Any, v: Any) -> Any:
+    return jax.nn.softmax(q @ k.T, -1) @ v
+
+
+def _across(x: Any, v: Any) -> Any:
+    return lax.dot_general(jax.nn.softmax(x, -1), v, (((0,), (0,)), ((), ())))
+
+
+def _unbounded(x: Any, v: Any) -> Any:
+    return (jnp.exp(x) / jnp.sum(jnp.exp(x), -1, keepdims=True)) @ v
+
+
+def _bounded_otherwise(x: Any, v: Any) -> Any:
+    e = jnp.exp(x - jnp.max(x, 0))
+    return (e / jnp.sum(e, -1, keepdims=True)) @ v
+
+
+def _grouped(q: Any, k: Any, v: Any) -> Any:
+    weights = jax.nn.softmax(jnp.einsum("bshd,bthd->bhst", q, k)[None], -1)
+    return jnp.einsum("bhst,bthd->bshd", weights.reshape(weights.shape[1:]), v)
+
+
+_exponentials, _sums, _values = var("exponentials", FLOAT), var("sums", FLOAT), var("values", FLOAT)
+
+KERNELS: Final = (
+    Kernel(
+        name="softmax-divided-after",
+        law="softmax(x) @ v = (e @ v) / sum(e), where e = exp(x - max(x)) lies between 0 and 1",
+        pattern=op.dot_general(_softmax(), _values) | op.dot_general(_values, _softmax()),
+        form=_divided_after,
+        numerics=Numerics.ROUNDING,
+        guards=(_is_softmax, _is_bounded, _is_summed_along_rows),
+        pays=_is_large,
+        examples=(
+            example(_attention, "f32[2,a,b,c]", "f32[2,d,b,c]", "f32[2,d,b,e]"),
+            example(_in_one_head, "f32[a,b]", "f32[c,b]", "f32[c,d]"),
+            example(_grouped, "f32[2,a,b,c]", "f32[2,d,b,c]", "f32[2,d,b,e]"),
+            example(lambda x: jax.nn.softmax(x, -1) @ jnp.ones((x.shape[-1],)), "f32[a,b]"),
+        ),
+        rejects=(
+            example(lambda x, v: jax.nn.softmax(x, 0) @ v, "f32[a,b]", "f32[b,c]"),
+            example(_across, "f32[a,b]", "f32[a,c]"),
+            example(_unbounded, "f32[a,b]", "f32[b,c]"),
+            example(_bounded_otherwise, "f32[a,b]", "f32[b,c]"),
+            example(lambda x, v: (x / jnp.sum(x, -1, keepdims=True)) @ v, "f32[a,b]", "f32[b,c]"),
+        ),
+        evidence=(
+            Evidence(example(_attention, *3 * ("f32[8,256,8,64]",)), 4.9),
+            Evidence(example(_attention, *3 * ("f32[1,1024,8,64]",)), 1.6),
+            Evidence(example(_attention, *3 * ("f32[8,128,4,32]",)), 2.4),
+        ),
+    ),
+)

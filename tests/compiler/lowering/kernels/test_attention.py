@@ -1,0 +1,101 @@
+"""Attention divided after its product, against XLA: masks, nans, infinities, who is left alone."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen
+
+import tracegraph as tg
+from compiler.lowering.kernels import KERNELS
+from compiler.lowering.rule_cases import apply, function_of, graph_of
+
+NAME = "softmax-divided-after"
+
+
+def attention(q, k, v, mask=None):
+    scores = jnp.einsum("bshd,bthd->bhst", q, k) / q.shape[-1] ** 0.5
+    scores = scores if mask is None else jnp.where(mask, scores, -jnp.inf)
+    return jnp.einsum("bhst,bthd->bshd", jax.nn.softmax(scores, -1), v)
+
+
+def heads(seed, scale=1.0):
+    rng = np.random.default_rng(seed)
+    return [np.float32(scale * rng.normal(size=(2, 6, 3, 4))) for _ in range(3)]
+
+
+def both(function, *arguments):
+    """What plain jit gives, and what the kernel gives where it is forced."""
+    outcome = apply(KERNELS[NAME].rule(always=True), graph_of(function, arguments))
+    assert outcome.log.firings
+    (found,) = jax.jit(function_of(outcome.graph))(*arguments)
+    return np.asarray(jax.jit(function)(*arguments)), np.asarray(found)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1, 30])
+def test_rows_are_weighted_means(scale):
+    expected, found = both(attention, *heads(0, scale))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * scale)
+
+
+def test_rows_without_any_place_to_look_at_are_nan_as_before():
+    mask = np.ones((2, 3, 6, 6), bool)
+    mask[0, 1, 2] = False
+    expected, found = both(lambda q, k, v: attention(q, k, v, mask), *heads(1))
+    assert np.isnan(expected[0, 2, 1]).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.0])
+@pytest.mark.parametrize("where", range(3), ids=["query", "key", "value"])
+def test_what_is_no_number_stays_where_it_was(value, where):
+    arguments = heads(2)
+    arguments[where][0, 3, 1, 2] = value
+    expected, found = both(attention, *arguments)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["bhst,bthd->bshd", "bhst,bthd->bdhs", "bhst,bthd->dhsb"])
+def test_any_order_of_the_result(order):
+    def attend(q, k, v):
+        weights = jax.nn.softmax(jnp.einsum("bshd,bthd->bhst", q, k), -1)
+        return jnp.einsum(order, weights, v)
+
+    expected, found = both(attend, *heads(3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def fired(function, *arguments):
+    step = tg.function(function)
+    step(*arguments)
+    return NAME in {firing.rule for firing in step.trace(*arguments).rewrites}
+
+
+def large():
+    rng = np.random.default_rng(4)
+    return [np.float32(rng.normal(size=(2, 128, 4, 32))) for _ in range(3)]
+
+
+def test_libraries_write_it_so():
+    q, k, v = large()
+    assert fired(attention, q, k, v)
+    assert fired(lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=True), q, k, v)
+    assert fired(linen.dot_product_attention, q, k, v)
+
+
+def test_weights_that_the_gradient_needs_are_divided_as_before():
+    q, k, v = large()
+    gradient = jax.grad(lambda q, k, v: (attention(q, k, v) ** 2).sum())
+    assert not fired(gradient, q, k, v)
+    np.testing.assert_allclose(
+        tg.function(gradient)(q, k, v), jax.jit(gradient)(q, k, v), rtol=2e-4, atol=2e-5
+    )
+
+
+def test_exact_numerics_leaves_it_alone():
+    q, k, v = large()
+    step = tg.function(attention, numerics="exact")
+    np.testing.assert_array_equal(step(q, k, v), jax.jit(attention)(q, k, v))
+    assert NAME not in {firing.rule for firing in step.trace(q, k, v).rewrites}

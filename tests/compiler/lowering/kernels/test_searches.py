@@ -1,0 +1,70 @@
+"""The kernels of searches against XLA, bit for bit: ties, nan, both zeros, types of the index."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from jax import lax
+
+from compiler.lowering.kernels import KERNELS
+from compiler.lowering.rule_cases import apply, function_of, graph_of
+
+EDGES = (np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0)
+BY = {"argmax": "argmax-by-max", "argmin": "argmin-by-min"}
+
+
+def numbers(seed, shape, share):
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.normal(size=shape)).astype(np.float32)
+    return np.where(rng.random(shape) < share, rng.choice(np.array(EDGES, np.float32), shape), x)
+
+
+def both(name, function, x):
+    """What plain jit gives, and what the kernel gives where it is forced."""
+    outcome = apply(KERNELS[name].rule(always=True), graph_of(function, (x,)))
+    assert outcome.log.firings
+    (found,) = jax.jit(function_of(outcome.graph))(x)
+    return np.asarray(jax.jit(function)(x)), np.asarray(found)
+
+
+@pytest.mark.parametrize("name", BY)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("share", [0, 0.1, 1])
+def test_the_first_of_equal_elements_or_nans(name, axis, share):
+    find = getattr(lax, name)
+    for seed in range(4):
+        x = numbers(seed, (5, 7, 6), share)
+        expected, found = both(BY[name], lambda x: find(x, axis, np.int32), x)
+        np.testing.assert_array_equal(expected, found)
+
+
+@pytest.mark.parametrize("name", BY)
+@pytest.mark.parametrize("value", EDGES)
+@pytest.mark.parametrize("index", [np.int8, np.uint8, np.int16, np.uint32])
+def test_all_equal(name, value, index):
+    find = getattr(lax, name)
+    x = np.full((3, 128), value, np.float32)
+    expected, found = both(BY[name], lambda x: find(x, 1, index), x)
+    assert expected.dtype == found.dtype == index
+    np.testing.assert_array_equal(expected, found)
+
+
+@pytest.mark.parametrize("find", [lax.argmax, lax.argmin])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 1])
+@pytest.mark.parametrize("shape", [(64,), (7, 72), (3, 4, 1000), (2, 290)])
+def test_the_first_in_the_first_part(find, share, shape):
+    for seed in range(4):
+        x = numbers(seed, shape, share)
+        name = f"{find.__name__}-by-parts"
+        expected, found = both(name, lambda x: find(x, x.ndim - 1, np.int16), x)
+        assert expected.dtype == found.dtype
+        np.testing.assert_array_equal(expected, found)
+
+
+@pytest.mark.parametrize("find", [lax.argmax, lax.argmin])
+def test_rows_of_no_elements(find):
+    expected, found = both(
+        f"{find.__name__}-by-parts", lambda x: find(x, 1, np.int32), np.ones((0, 64), np.float32)
+    )
+    assert expected.shape == found.shape == (0,)

@@ -1,0 +1,76 @@
+"""A plan for reading objects holds until more than values changes in them."""
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from tracegraph.state import nnx_objects
+from tracegraph.state.packing import Plans
+
+
+def network():
+    """A dense layer behind another object, with normalisation."""
+    rngs = nnx.Rngs(0)
+    return nnx.Sequential(nnx.Linear(3, 3, rngs=rngs), nnx.BatchNorm(3, rngs=rngs))
+
+
+@pytest.fixture
+def walks(monkeypatch):
+    """How often objects were walked instead of read by plan."""
+    found = []
+    split = nnx_objects.split
+    monkeypatch.setattr(nnx_objects, "split", lambda objects: found.append(1) or split(objects))
+    return found
+
+
+def test_values_that_change_are_read_without_a_walk(walks):
+    plans, net = Plans(), network()
+    plans.pack([net])
+    net.layers[0].kernel.value = jnp.full((3, 3), 7.0)
+    _, values, _ = plans.pack([net])
+    assert walks == [1]
+    assert any(value.shape == (3, 3) and (value == 7).all() for value in values)
+
+
+def test_a_call_of_nnx_jit_in_between_needs_no_walk(walks):
+    plans, net = Plans(), network()
+    plans.pack([net])
+    step = nnx.jit(lambda net, x: net(x))
+    for _ in range(2):
+        step(net, jnp.ones((2, 3)))
+        plans.pack([net])
+    assert walks == [1]
+
+
+def test_what_nnx_jit_changes_in_an_object_is_seen(walks):
+    plans, net = Plans(), network()
+    plans.pack([net])
+
+    @nnx.jit
+    def grow(net):
+        net.layers[0].seen = nnx.BatchStat(jnp.ones(2))
+
+    grow(net)
+    structure, _, _ = plans.pack([net])
+    assert walks == [1, 1]
+    assert any(path.endswith("seen") for path in structure.paths)
+
+
+def test_an_attribute_that_changes_is_seen(walks):
+    plans, net = Plans(), network()
+    plans.pack([net])
+    net.layers[1].use_running_average = True
+    plans.pack([net])
+    assert walks == [1, 1]
+
+
+def test_metadata_that_is_changed_or_exchanged_is_seen(walks):
+    plans, net = Plans(), network()
+    plans.pack([net])
+    variable = net.layers[0].kernel
+    nnx_objects.metadata(variable)["mine"] = 1
+    plans.pack([net])
+    assert walks == [1, 1]
+    object.__setattr__(variable, "_var_metadata", {**nnx_objects.metadata(variable), "mine": 2})
+    plans.pack([net])
+    assert walks == [1, 1, 1]
