@@ -21,6 +21,7 @@ from compiler.lowering.kernels import (
     narrow,
     ordering,
     places,
+    random_bits,
     window_gradients,
     windows,
 )
@@ -39,6 +40,7 @@ _TABLES: Final = (
     narrow,
     ordering,
     places,
+    random_bits,
     window_gradients,
     windows,
 )
