@@ -22,6 +22,8 @@ from compiler.lowering.kernels import (
     ordering,
     places,
     random_bits,
+    rolls,
+    top,
     window_gradients,
     windows,
 )
@@ -41,6 +43,8 @@ _TABLES: Final = (
     ordering,
     places,
     random_bits,
+    rolls,
+    top,
     window_gradients,
     windows,
 )
