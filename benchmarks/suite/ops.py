@@ -59,6 +59,14 @@ def _grouped(x: Array, w: Array) -> Array:
     return _conv(x, w, feature_group_count=8)
 
 
+def _random() -> Call:
+    return Call(lambda key: jax.random.normal(key, (512, 512)), (jax.random.key(0),))
+
+
+def _shuffle() -> Call:
+    return Call(lambda key: jax.random.permutation(key, 100_000), (jax.random.key(0),))
+
+
 _WIDE, _IMAGE = (512, 4096), (16, 64, 64, 32)
 
 OPS: Final = (
@@ -96,5 +104,7 @@ OPS: Final = (
     _op("batched solve 8x8", lambda a, b: jnp.linalg.solve(a, b), (512, 8, 8), (512, 8, 1)),
     _op("batched det 8x8", jnp.linalg.det, (512, 8, 8)),
     _op("small batched dots", lambda a, b: a @ b, (4096, 8, 8), (4096, 8, 8)),
+    Workload("permutation of 100000", _shuffle),
+    Workload("normal numbers (512, 512)", _random),
     _op("roll (2048, 2048)", lambda x: jnp.roll(x, 7, 1) * 2.0, (2048, 2048)),
 )

@@ -46,10 +46,6 @@ def _loop() -> Call:
     return Call(run, (normal(0, 64, 64),))
 
 
-def _random() -> Call:
-    return Call(lambda key: jax.random.normal(key, (512, 512)), (jax.random.key(0),))
-
-
 def _tiny() -> Call:
     return Call(lambda x, y: x * y + 1.0, (normal(0, 8), normal(1, 8)))
 
@@ -61,6 +57,5 @@ PLAIN: Final = (
     Workload("layer norm", _layer_norm),
     Workload("gather of rows", _gather),
     Workload("while loop", _loop),
-    Workload("normal numbers", _random),
     Workload("tiny program", _tiny),
 )

@@ -305,10 +305,14 @@ def _guarded(rule: Rule, match: Match) -> str | None:
 
 
 def _unknown_types(match: Match) -> Iterator[Type]:
-    """The types with which rules must not compute; loops and branches may hand keys through."""
+    """The types with which rules must not compute; loops and branches may hand keys through.
+
+    A rule that asks for random bits by name knows that they come from keys.
+    """
     for op in match.ops:
+        takes_keys = bool(op.regions) or op.name == "random_bits"
         for value in (*op.operands, *op.results):
-            if not _is_plain(value.type, keys=bool(op.regions)):
+            if not _is_plain(value.type, keys=takes_keys):
                 yield value.type
 
 

@@ -22,7 +22,10 @@ from compiler.lowering.kernels import (
     narrow,
     ordering,
     places,
+    random_bits,
+    rolls,
     searches,
+    top,
     window_gradients,
     windows,
 )
@@ -42,7 +45,10 @@ _TABLES: Final = (
     narrow,
     ordering,
     places,
+    random_bits,
+    rolls,
     searches,
+    top,
     window_gradients,
     windows,
 )

@@ -65,6 +65,7 @@ class Kernel:
         form: gives the JAX function, which takes the root's operands where the root is all that is
             matched, else what ``inputs_of`` names. It returns an array, or a tuple of one for each
             result of the root.
+        reads: what it reads where it stands in for more ops than are matched; ``form`` gets these.
         numerics: what it does to the numbers.
         guards: what has to hold for it to be right.
         pays: why it would not pay here, if it would not; asked after the guards.
@@ -80,6 +81,7 @@ class Kernel:
     law: str
     pattern: Pattern
     form: Form
+    reads: Callable[[Match], Sequence[Value]] | None = None
     numerics: Numerics = Numerics.EXACT
     guards: tuple[Guard, ...] = ()
     pays: Guard
@@ -116,7 +118,7 @@ class Kernel:
         )
 
     def _beside(self, m: Match) -> Replacement:
-        inputs = inputs_of(m)
+        inputs = list(self.reads(m)) if self.reads is not None else inputs_of(m)
         key = self._key(m, inputs)
         known = _made.get(key) if key is not None else None
         if known is None:
@@ -130,7 +132,12 @@ class Kernel:
     def _key(self, m: Match, inputs: Sequence[Value]) -> object:
         """Equal for matches that get the same graph; None where more than the types decides."""
         op = m.root
-        if len(m.ops) > 1 or op.regions or any(is_constant(value) for value in inputs):
+        if (
+            self.reads is not None
+            or len(m.ops) > 1
+            or op.regions
+            or any(is_constant(value) for value in inputs)
+        ):
             return None
         attributes = tuple((k, attribute_key(v)) for k, v in sorted(op.attributes.items()))
         slots = tuple(inputs.index(value) for value in op.operands)
@@ -149,7 +156,8 @@ class Kernel:
             results = original(*operands)
             return results[0] if single else tuple(results)
 
-        slots = [inputs.index(v) for v in m.root.operands] if len(m.ops) == 1 else None
+        by_slot = self.reads is None and len(m.ops) == 1
+        slots = [inputs.index(v) for v in m.root.operands] if by_slot else None
 
         def kernel(*operands: Any) -> Any:
             return form(*(operands if slots is None else [operands[slot] for slot in slots]))

@@ -12,6 +12,7 @@ in order. It needs twice the memory of the rows that are sorted at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from compiler.lowering.kernels.row_blocks import by_row_blocks
 from compiler.ops.parameters import integer, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
-from compiler.rewrite.pattern import FLOAT, INTEGER, op, var
+from compiler.rewrite.pattern import FLOAT, INTEGER, op, rest, var
 from compiler.rewrite.rule import example
 
 MIN_SIZE: Final = 8192
@@ -43,17 +44,29 @@ _NORMAL: Final = np.int32(0x00800000)
 
 def _sorted(m: Match) -> Callable[..., Any]:
     """The numbers in order, and their places."""
-    axis, index = integer(m.root, "dimension"), number_type(m.places)
+    axis = integer(m.root, "dimension")
     is_last = axis == len(shape(m.x)) - 1
 
-    def with_places(x: Any) -> Any:
+    def with_places(x: Any, index: Any) -> Any:
         along = x.ndim - 1 if is_last else axis
         with jax_compat.with_64_bit_types():
             packed = lax.sort(_packed(x, along), along, is_stable=False)
             found = lax.convert_element_type(lax.convert_element_type(packed, np.int32), index)
         return jnp.take_along_axis(x, found, along, mode="promise_in_bounds"), found
 
-    return lambda x, _: by_row_blocks(with_places, x, axis)
+    return lambda x, places: by_row_blocks(partial(with_places, index=places.dtype), x, axis)
+
+
+def _sorted_beside(m: Match) -> Callable[..., Any]:
+    """The numbers in order, and what stood beside each."""
+    axis, by_place = integer(m.root, "dimension"), _sorted(m)
+
+    def with_others(x: Any, *others: Any) -> Any:
+        numbers, found = by_place(x, lax.broadcasted_iota(np.int32, x.shape, axis))
+        taken = [jnp.take_along_axis(y, found, axis, mode="promise_in_bounds") for y in others]
+        return numbers, *taken
+
+    return with_others
 
 
 def _packed(x: Any, axis: int) -> Any:
@@ -97,11 +110,22 @@ def _beside_places(m: Match) -> str | None:
     return None if integer(m.root, "num_keys") == 1 else "the places decide as well"
 
 
+def _by_the_first_alone(m: Match) -> str | None:
+    keys = integer(m.root, "num_keys")
+    if keys != 1 or not m.others:
+        return f"{keys} of {1 + len(m.others)} operands decide the order"
+    return None
+
+
 def _is_slow(m: Match) -> str | None:
     sizes = shape(m.x)
     if sizes[integer(m.root, "dimension")] < MIN_AXIS or product(sizes) < MIN_SIZE:
         return "few elements are sorted"
     return None
+
+
+def _beside(x: Any, *others: Any, axis: int = -1, stable: bool = True) -> Any:
+    return lax.sort((x, *others), axis, is_stable=stable, num_keys=1)
 
 
 def _places(x: Any, axis: int = -1, stable: bool = True) -> Any:
@@ -130,6 +154,28 @@ KERNELS: Final = (
             Evidence(example(_places, "f32[512,4096]"), 3.9),
             Evidence(example(_places, "f32[100000]"), 3.8),
             Evidence(example(_places, "f32[4096,16]"), 5.5),
+        ),
+    ),
+    Kernel(
+        name="sort-of-packed",
+        law="sort((x, y)) = (x[place], y[place]), where place = unpack(sort(pack(x, place)))",
+        pattern=op.sort(var("x", FLOAT + INTEGER), rest("others")),
+        form=_sorted_beside,
+        guards=(_is_narrow, _is_stable, _by_the_first_alone),
+        pays=_is_slow,
+        examples=(
+            example(_beside, "f32[n]", "f32[n]", n=40),
+            example(lambda x, y: _beside(x, y, axis=0), "f32[9,a]", "i32[9,a]"),
+            example(_beside, "u32[9,a]", "f32[9,a]", "bool[9,a]"),
+        ),
+        rejects=(
+            example(lambda x, y: _beside(x, y, stable=False), "f32[5]", "i32[5]"),
+            example(lambda x, y: lax.sort((x, y), num_keys=2), "f32[5]", "i32[5]"),
+            example(_beside, "f16[5]", "f32[5]"),
+        ),
+        evidence=(
+            Evidence(example(_beside, "u32[100000]", "i32[100000]"), 3.7),
+            Evidence(example(_beside, "f32[512,4096]", "f32[512,4096]"), 4.4),
         ),
     ),
 )
