@@ -150,8 +150,9 @@ class Dispatcher:
         # Traced out here, an error of the user's function or of an option is jit's own, with the
         # user's line; the body finds the trace in jit's cache.
         traced = behind.prepared(args, kwargs)
+        hoisted = behind.answering(traced, args, kwargs)
         with measuring() as spent:
-            result = behind.run(compile, args, kwargs)
+            result = behind.run(compile if hoisted is None else hoisted, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return result
 

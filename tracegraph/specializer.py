@@ -20,6 +20,7 @@ from compiler.lowering import jax_compat
 from tracegraph.bodies import calling
 from tracegraph.capture import Capture
 from tracegraph.debug.target import Target
+from tracegraph.hoisted import HoistedPrograms
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.signatures.table import Signatures
 from tracegraph.state.captured import warn_frozen
@@ -53,6 +54,7 @@ class Specializer:
             jit = self.settings.jit
             self.full: Any = jax.jit(capture.bodies.optimized, **jit)
             self.transparent: Any = jax.jit(capture.bodies.transparent, **jit)
+        self._hoisted = HoistedPrograms(self.plain, jit)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
@@ -79,6 +81,10 @@ class Specializer:
     def program(self, args: Any, kwargs: Any) -> Program | None:
         """The optimised program of a call; None where there can be none."""
         return self.programs.of(self.captured(args, kwargs))
+
+    def answering(self, traced: Any, args: Any, kwargs: Any) -> Callable[..., Any] | None:
+        """What answers the first call of a trace that captures large arrays; None for jit."""
+        return self._hoisted.answer(traced, self.programs.of(traced), args, kwargs)
 
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
@@ -110,6 +116,7 @@ class Specializer:
         """Forgets every signature."""
         for jitted in (self.full, self.transparent):
             jax_compat.method(jitted, "clear_cache")()
+        self._hoisted.clear()
         self._capture.clear_cache()
 
     def _tune(self, traced: Any, args: Any, kwargs: Any) -> None:
