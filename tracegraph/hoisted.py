@@ -58,13 +58,14 @@ class HoistedPrograms:
         self._lock = threading.RLock()
 
     def answer(
-        self, traced: Any, program: Program | None, args: Any, kwargs: Any
+        self, traced: Any, program: Program | None, donated: Sequence[bool], args: Any, kwargs: Any
     ) -> Callable[..., Any] | None:
         """What answers a miss of this trace; None where the program is to be jit's own.
 
         Args:
             traced: the plain function's trace.
             program: what was made of it.
+            donated: which of its inputs are given away.
             args: the arguments by position.
             kwargs: the arguments by name.
         """
@@ -74,7 +75,7 @@ class HoistedPrograms:
             return None
         with self._lock:
             if traced.jaxpr not in self._made:
-                self._made[traced.jaxpr] = self._make(traced, program)
+                self._made[traced.jaxpr] = self._make(traced, program, donated)
             made = self._made[traced.jaxpr]
         if made is None:
             return None
@@ -86,7 +87,7 @@ class HoistedPrograms:
         with self._lock:
             self._made.clear()
 
-    def _make(self, traced: Any, program: Program) -> _Compiled | None:
+    def _make(self, traced: Any, program: Program, donated: Sequence[bool]) -> _Compiled | None:
         try:
             hoisted = hoist_constants(program.jaxpr)
         except Exception as error:  # an optimisation must never break the user's call
@@ -95,9 +96,9 @@ class HoistedPrograms:
         if hoisted is None:
             return None
         count = len(hoisted.arrays)
-        donated = [count + i for i, flag in enumerate(jax_compat.donated_inputs(traced)) if flag]
+        places = [count + i for i, flag in enumerate(donated) if flag]
         body = _body(hoisted, jax_compat.traced_out_tree(traced), traced.fun_name)
-        return _Compiled(jax.jit(body, donate_argnums=donated, **self._options), hoisted.arrays)
+        return _Compiled(jax.jit(body, donate_argnums=places, **self._options), hoisted.arrays)
 
     def _answering(self, made: _Compiled) -> Callable[..., Any]:
         def answer(*args: Any, **kwargs: Any) -> Any:

@@ -16,6 +16,7 @@ from compiler.lowering.jax_compat.avals import (
 from compiler.lowering.jax_compat.callables import (
     JitFunction,
     answer_with_hidden,
+    answering,
     api_boundary,
     at_top_level,
     attach_methods,
@@ -113,6 +114,7 @@ __all__ = [
     "Sizes",
     "answer_from",
     "answer_with_hidden",
+    "answering",
     "api_boundary",
     "at_top_level",
     "attach_methods",

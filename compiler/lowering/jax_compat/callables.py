@@ -92,6 +92,11 @@ def uncached(value: Any) -> Any:
     return value, None, False
 
 
+def answering(jitted: JitFunction) -> Callable[..., Any]:
+    """What a jit callable answers its C++ cache with on a miss; it may answer another's, too."""
+    return jitted.__getstate__()["cache_miss"]
+
+
 def answer_with_hidden(jitted: JitFunction, hidden: Sequence[Any], shown: Sequence[Any]) -> Any:
     """An answer to a cache miss: the C++ cache passes arrays by itself that no caller gives.
 
@@ -102,7 +107,7 @@ def answer_with_hidden(jitted: JitFunction, hidden: Sequence[Any], shown: Sequen
         hidden: the arrays, on the devices of the call.
         shown: the leaves of the call, as the C++ cache finds them in its arguments.
     """
-    results, dispatch, drop = jitted.__getstate__()["cache_miss"](*hidden, *shown)
+    results, dispatch, drop = answering(jitted)(*hidden, *shown)
     if dispatch is None:  # it has effects, so every call is a miss
         return results, None, drop
     return results, dispatch._replace(const_args=[*dispatch.const_args, *hidden]), drop
