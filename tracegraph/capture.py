@@ -25,6 +25,7 @@ from tracegraph.autograph import convert
 from tracegraph.bodies import bodies_of
 from tracegraph.collector import paused_collector
 from tracegraph.concretization import ways_out
+from tracegraph.donation import Donations
 from tracegraph.options import Settings
 from tracegraph.program import Program
 from tracegraph.programs import Programs, capturing
@@ -51,6 +52,7 @@ class Capture:
         front: what stands between a call and jit; None for nothing.
         plain: the jit callable that traces it.
         programs: what was made of the traces for the top level.
+        donations: what is known of the arguments that they replace.
         recorder: what is known of all traces and compilations.
         effects: whether a trace so far had side effects.
     """
@@ -66,8 +68,9 @@ class Capture:
         self.front = front_of(converted, settings.signature, settings.jit)
         self.fun: Callable[..., Any] = converted if self.front is None else self.front.fun
         self.plain: Any = jax.jit(self.fun, **settings.jit)
-        self.programs = Programs(settings.pipeline)
-        self._seen_through = Programs(transparent_form(settings.pipeline))
+        self.donations = Donations()
+        self.programs = Programs(settings.pipeline, self.donations)
+        self._seen_through = Programs(transparent_form(settings.pipeline), Donations())
         self.recorder = Recorder(self.user, self.plain, settings)
         self.effects = False
         self._facts: weakref.WeakKeyDictionary[Any, CallFacts] = weakref.WeakKeyDictionary()
@@ -88,6 +91,8 @@ class Capture:
         self.effects = self.effects or bool(traced.jaxpr.effects)
         if traced.jaxpr not in self._facts:
             self._facts[traced.jaxpr] = self._facts_of(args, kwargs)
+        if self.settings.donates:
+            self.donations.learn(self.plain, traced, args, kwargs)
         ran = runs is None or self.front is None or self.front.runs != runs
         self.recorder.traced(traced, args, kwargs, milliseconds, python_ran=ran)
         return traced

@@ -141,19 +141,28 @@ class Dispatcher:
         behind = self._specializer
         if config.dump_directory() is not None:
             behind.trace(args, kwargs).lower()
-            return behind.run(compile, args, kwargs)
+            return self._answered(compile, args, kwargs)
         if behind.effects:  # every call is a miss, and the trace is long there
-            return behind.run(compile, args, kwargs)
+            return self._answered(compile, args, kwargs)
         answer = None if self.warm is None else self.warm.answer(args, kwargs)
         if answer is not None:
             return answer
         # Traced out here, an error of the user's function or of an option is jit's own, with the
         # user's line; the body finds the trace in jit's cache.
         traced = behind.prepared(args, kwargs)
+        other = behind.answering(traced, args, kwargs)
         with measuring() as spent:
-            result = behind.run(compile, args, kwargs)
+            result = behind.run(compile if other is None else other, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return result
+
+    def _answered(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A miss without a record."""
+        behind = self._specializer
+        if not behind.settings.donates:
+            return behind.run(compile, args, kwargs)
+        other = behind.answering(behind.captured(args, kwargs), args, kwargs)
+        return behind.run(compile if other is None else other, args, kwargs)
 
 
 def _state_route(behind: Specializer) -> StateRoute:
@@ -183,7 +192,7 @@ def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | 
     if traced.jaxpr.effects:
         return None
     with measuring() as spent:
-        full = jax_compat.method(behind.full, "trace")
+        full = jax_compat.method(behind.optimized(traced), "trace")
         lowered = behind.run(full, args, kwargs).lower()
         compiled = jax_compat.compile_to_keep(lowered)
     behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)

@@ -176,10 +176,12 @@ class Doors:
             behind = asked.behind
             tuned = behind.programs.tuned(behind.captured(asked.args, asked.kwargs))
             program = behind.trace(asked.args, asked.kwargs).program
+            donated = str(behind.donation(asked.args, asked.kwargs))
         pipeline = behind.settings.pipeline
         if tuned is None:
-            return explain_program(program, pipeline)
-        return explain_program(program, tuned.choice.applied(pipeline), str(tuned))
+            return explain_program(program, pipeline, donated=donated)
+        chosen = tuned.choice.applied(pipeline)
+        return explain_program(program, chosen, str(tuned), donated)
 
     def cost(self, *args: Any, **kwargs: Any) -> CostReport:
         """See ``Function.cost``."""

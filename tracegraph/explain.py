@@ -44,13 +44,16 @@ class _Place(NamedTuple):
     line: Frame | Location
 
 
-def explain_program(program: Program | _Read, pipeline: Pipeline, tuned: str = "") -> Explanation:
+def explain_program(
+    program: Program | _Read, pipeline: Pipeline, tuned: str = "", donated: str = ""
+) -> Explanation:
     """What the passes made of a program.
 
     Args:
         program: the program of one signature.
         pipeline: the passes that it was made by.
         tuned: what was chosen by measurement, in words.
+        donated: which arguments are given away because the function replaces them, in words.
     """
     plain = _without_kernels(pipeline)
     level = _level_of(pipeline)
@@ -74,6 +77,7 @@ def explain_program(program: Program | _Read, pipeline: Pipeline, tuned: str = "
         costs.lines[:HEAVIEST],
         advice(program.captured),
         compiling(program.times, program.unmarked.runs, count_ops(program.captured)),
+        donated,
     )
 
 

@@ -106,6 +106,7 @@ class Explanation(Printed):
         lines: its heaviest lines after the rules, the heaviest first.
         advice: what to change, a sentence each.
         compiling: what it took before XLA and why, in words.
+        donated: what became of each argument with ``donate_replaced``, in words.
     """
 
     function: str
@@ -122,6 +123,7 @@ class Explanation(Printed):
     lines: tuple[LineCost, ...] = ()
     advice: tuple[str, ...] = ()
     compiling: str = ""
+    donated: str = ""
 
     def __rich__(self) -> RenderableType:
         """The text, as a notebook shows it."""
@@ -135,6 +137,7 @@ class Explanation(Printed):
             f"bytes {_change(self.before.bytes, self.after.bytes)} as if nothing were fused",
         ]
         lines += [f"tuned: {self.tuned}"] if self.tuned else []
+        lines += [f"donated: {self.donated}"] if self.donated else []
         lines += [self.what] if self.what else []
         lines += _section("heaviest lines:", [_line(line) for line in self.lines])
         lines += _section("fired:", [one.line(self.whole) for one in self.fired])

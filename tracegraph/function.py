@@ -217,6 +217,9 @@ def function(fun: Any = None, /, **options: Any) -> Any:
             XLA compiles once. The layers' parameters are stacked by a copy at every call;
             ``explain`` says beforehand what it would do. Without it layers are rolled only where
             ``max_compile_seconds`` would probably be broken.
+        donate_replaced: whether arguments are given away for which a part of the result has the
+            same tree, shapes and element types, as a training step's parameters. They are gone
+            after the call; ``explain`` says which.
         max_traces: how often the function may be traced before a ``BudgetError``.
         max_ops: how many operations its optimized graph may have, bodies included.
         max_compile_seconds: how many seconds XLA may take for a signature.

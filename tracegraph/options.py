@@ -14,6 +14,7 @@ from compiler.passes.configure import configured, rolling
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.rewrite.numerics import Numerics
 from tracegraph.debug.check import parse_checks
+from tracegraph.donation import refuse_both
 from tracegraph.retraces.budgets import NO_BUDGETS, Budgets
 from tracegraph.rules import Rule, verify_all
 from tracegraph.signatures.front import NOTHING_SAID, SignatureOptions
@@ -29,6 +30,7 @@ class Options(TypedDict, total=False):
     numerics: str | Numerics | None
     autotune: bool | Autotune
     roll_layers: bool
+    donate_replaced: bool
     autograph: bool
     input_signature: object
     buckets: Mapping[str, Sequence[int]] | None
@@ -66,6 +68,7 @@ class Settings:
         checks: what is looked for in every op at the top level.
         budgets: what the function may cost.
         cache: how compiled programs are kept for later processes; None not to.
+        donates: whether arguments that the function replaces are given away.
     """
 
     pipeline: Pipeline
@@ -76,6 +79,7 @@ class Settings:
     checks: tuple[str, ...] = ()
     budgets: Budgets = NO_BUDGETS
     cache: Cache | None = None
+    donates: bool = False
 
     @property
     def of_program(self) -> Settings:
@@ -89,7 +93,7 @@ class Settings:
 
     def of_values(self, jit: dict[str, Any]) -> Settings:
         """The settings of a function that stands behind this one, with other options of jit's."""
-        return replace(self, jit=jit, autograph=False, signature=NOTHING_SAID)
+        return replace(self, jit=jit, autograph=False, signature=NOTHING_SAID, donates=False)
 
 
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -98,6 +102,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "numerics": None,
     "autotune": False,
     "roll_layers": False,
+    "donate_replaced": False,
     "autograph": False,
     "input_signature": None,
     "buckets": None,
@@ -126,9 +131,10 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         TracegraphError: one of ours has a value that means nothing.
     """
     ours = {name: options.get(name, default) for name, default in DEFAULTS.items()}
+    jit = {name: value for name, value in options.items() if name not in DEFAULTS}
     return Settings(
         pipeline=_rolled(_pipeline(ours["passes"], ours["rules"], ours["numerics"]), ours),
-        jit={name: value for name, value in options.items() if name not in DEFAULTS},
+        jit=jit,
         autotune=_autotune(ours["autotune"]),
         autograph=_switch("autograph", ours["autograph"]),
         signature=SignatureOptions(
@@ -139,6 +145,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         checks=parse_checks(ours["check"]),
         budgets=Budgets(**{one.name: ours[one.name] for one in fields(Budgets)}),
         cache=cache_settings(ours["cache"]),
+        donates=_donates(ours["donate_replaced"], jit),
     )
 
 
@@ -191,6 +198,14 @@ def _rolled(pipeline: Pipeline, ours: Mapping[str, Any]) -> Pipeline:
     seconds = ours["max_compile_seconds"]
     is_budget = isinstance(seconds, (int, float)) and seconds > 0
     return rolling(pipeline, over_ms=max(1, int(seconds * 1e3))) if is_budget else pipeline
+
+
+def _donates(donate_replaced: object, jit: Mapping[str, Any]) -> bool:
+    """Whether arguments that the function replaces are given away."""
+    donates = _switch("donate_replaced", donate_replaced)
+    if donates:
+        refuse_both(jit)
+    return donates
 
 
 def _autotune(autotune: object) -> Autotune | None:

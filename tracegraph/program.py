@@ -57,6 +57,7 @@ class Program:
         traced: the plain function's trace, as ``jax.jit(f).trace`` gives it.
         jaxpr: its closed jaxpr, without high-level primitives.
         pipeline: the passes to run.
+        donated: which inputs are given away; empty for what the trace says.
 
     Attributes:
         pipeline: the passes that run.
@@ -66,8 +67,11 @@ class Program:
         dumped: the folder it was dumped to, if it was.
     """
 
-    def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline) -> None:
+    def __init__(
+        self, traced: Any, jaxpr: Any, pipeline: Pipeline, donated: Sequence[bool] = ()
+    ) -> None:
         self.pipeline = pipeline
+        self._donated = donated or jax_compat.donated_inputs(traced)
         self._computing, self._marking = pipeline.split()
         self.dumped: Path | None = None
         with paused_collector():
@@ -75,8 +79,7 @@ class Program:
 
     def _optimize(self, traced: Any, jaxpr: Any) -> None:
         start = time.perf_counter()
-        donated = jax_compat.donated_inputs(traced)
-        self._capture = partial(import_jaxpr, jaxpr, name=traced.fun_name, donated=donated)
+        self._capture = partial(import_jaxpr, jaxpr, name=traced.fun_name, donated=self._donated)
         graph = self._capture()
         imported = time.perf_counter()
         manager = PassManager(self._computing, _watched_by(_reproducer()))

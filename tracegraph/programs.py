@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from compiler.lowering import jax_compat
 from compiler.passes.pipeline import Pipeline
+from tracegraph.donation import Donations
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.tuner import Tuned
 from tracegraph.tuning import Choice
@@ -37,10 +38,16 @@ capturing: Final = _Capturing()
 
 
 class Programs:
-    """The programs of one function under one pipeline, each made at the first request."""
+    """The programs of one function under one pipeline, each made at the first request.
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    Args:
+        pipeline: the passes to run.
+        donations: what is known of the arguments that are given away.
+    """
+
+    def __init__(self, pipeline: Pipeline, donations: Donations) -> None:
         self.pipeline = pipeline
+        self._donations = donations
         self._tuned: weakref.WeakKeyDictionary[Any, Tuned] = weakref.WeakKeyDictionary()
         self._made: weakref.WeakKeyDictionary[Any, Program | None] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
@@ -78,7 +85,8 @@ class Programs:
             jaxpr = jax_compat.low_jaxpr(traced)
             tuned = self._tuned.get(traced.jaxpr)
             pipeline = self.pipeline if tuned is None else tuned.choice.applied(self.pipeline)
-            return None if jaxpr is None else Program(traced, jaxpr, pipeline)
+            donated = self._donations.flags(traced)
+            return None if jaxpr is None else Program(traced, jaxpr, pipeline, donated)
         except OptimizationWarning:  # somebody has made warnings errors
             raise
         except Exception as error:  # an optimisation must never break the user's call

@@ -20,6 +20,8 @@ from compiler.lowering import jax_compat
 from tracegraph.bodies import calling
 from tracegraph.capture import Capture
 from tracegraph.debug.target import Target
+from tracegraph.donation import Donation
+from tracegraph.hoisted import HoistedPrograms
 from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.signatures.table import Signatures
 from tracegraph.state.captured import warn_frozen
@@ -53,6 +55,8 @@ class Specializer:
             jit = self.settings.jit
             self.full: Any = jax.jit(capture.bodies.optimized, **jit)
             self.transparent: Any = jax.jit(capture.bodies.transparent, **jit)
+        self._hoisted = HoistedPrograms(self.plain, jit)
+        self._donating: dict[tuple[Any, ...], Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
@@ -80,10 +84,42 @@ class Specializer:
         """The optimised program of a call; None where there can be none."""
         return self.programs.of(self.captured(args, kwargs))
 
+    def answering(self, traced: Any, args: Any, kwargs: Any) -> Callable[..., Any] | None:
+        """What answers a miss of this trace; None for the callable's own way.
+
+        Programs with large captured arrays, and those that take over arguments, have others.
+        """
+        program, donated = self.programs.of(traced), self._capture.donations.flags(traced)
+        hoisted = self._hoisted.answer(traced, program, donated, args, kwargs)
+        if hoisted is not None:
+            return hoisted
+        jitted = self.optimized(traced)
+        return None if jitted is self.full else jax_compat.answering(jitted)
+
+    def optimized(self, traced: Any) -> Any:
+        """The jit callable that runs the optimised graph of a trace, and takes what it replaces."""
+        donation = self._capture.donations.of(traced)
+        key = (donation.positions, donation.names)
+        if key == ((), ()):
+            return self.full
+        if key not in self._donating:
+            donated: dict[str, Any] = {
+                "donate_argnums": donation.positions,
+                "donate_argnames": donation.names,
+            }
+            options = {**self.settings.jit, **{k: v for k, v in donated.items() if v}}
+            self._donating[key] = jax.jit(self._capture.bodies.optimized, **options)
+        return self._donating[key]
+
+    def donation(self, args: Any, kwargs: Any) -> Donation:
+        """What a call gives away because the function replaces it."""
+        return self._capture.donations.of(self.captured(args, kwargs))
+
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
-        program = self.program(args, kwargs)
-        return Trace(self.run(jax_compat.method(self.full, "trace"), args, kwargs), program)
+        traced = self.captured(args, kwargs)
+        trace = jax_compat.method(self.optimized(traced), "trace")
+        return Trace(self.run(trace, args, kwargs), self.programs.of(traced))
 
     def run(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs a jit callable of ours on a call.
@@ -108,8 +144,9 @@ class Specializer:
 
     def clear_cache(self) -> None:
         """Forgets every signature."""
-        for jitted in (self.full, self.transparent):
+        for jitted in (self.full, self.transparent, *self._donating.values()):
             jax_compat.method(jitted, "clear_cache")()
+        self._hoisted.clear()
         self._capture.clear_cache()
 
     def _tune(self, traced: Any, args: Any, kwargs: Any) -> None:

@@ -266,6 +266,7 @@ def test_the_keywords_of_its_own() -> None:
         "numerics",
         "autotune",
         "roll_layers",
+        "donate_replaced",
         "autograph",
         "input_signature",
         "buckets",

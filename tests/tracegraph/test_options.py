@@ -27,7 +27,9 @@ def test_a_keyword_like_none_of_ours_has_jits_error_alone():
     assert not our_notes(caught.value)
 
 
-@pytest.mark.parametrize("name", ["autograph", "roll_layers", "static_nonarrays"])
+@pytest.mark.parametrize(
+    "name", ["autograph", "donate_replaced", "roll_layers", "static_nonarrays"]
+)
 def test_a_switch_is_on_or_off(name):
     with pytest.raises(tg.TracegraphError) as caught:
         tg.function(lambda x: x, **{name: "yes"})

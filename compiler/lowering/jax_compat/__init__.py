@@ -15,6 +15,8 @@ from compiler.lowering.jax_compat.avals import (
 )
 from compiler.lowering.jax_compat.callables import (
     JitFunction,
+    answer_with_hidden,
+    answering,
     api_boundary,
     at_top_level,
     attach_methods,
@@ -52,6 +54,7 @@ from compiler.lowering.jax_compat.jaxprs import (
     debug_names,
     default_context,
     effect_operand,
+    has_primitive,
     is_high,
     is_jaxpr,
     is_literal,
@@ -110,6 +113,8 @@ __all__ = [
     "JitFunction",
     "Sizes",
     "answer_from",
+    "answer_with_hidden",
+    "answering",
     "api_boundary",
     "at_top_level",
     "attach_methods",
@@ -130,6 +135,7 @@ __all__ = [
     "executable_bytes",
     "executable_from",
     "function_name",
+    "has_primitive",
     "hide_frames",
     "intercept_misses",
     "is_aval",

@@ -92,6 +92,27 @@ def uncached(value: Any) -> Any:
     return value, None, False
 
 
+def answering(jitted: JitFunction) -> Callable[..., Any]:
+    """What a jit callable answers its C++ cache with on a miss; it may answer another's, too."""
+    return jitted.__getstate__()["cache_miss"]
+
+
+def answer_with_hidden(jitted: JitFunction, hidden: Sequence[Any], shown: Sequence[Any]) -> Any:
+    """An answer to a cache miss: the C++ cache passes arrays by itself that no caller gives.
+
+    JAX has a place for them, for constants that it hoists out of a program by itself.
+
+    Args:
+        jitted: takes the hidden arrays by position, then the others; its result is the answer's.
+        hidden: the arrays, on the devices of the call.
+        shown: the leaves of the call, as the C++ cache finds them in its arguments.
+    """
+    results, dispatch, drop = answering(jitted)(*hidden, *shown)
+    if dispatch is None:  # it has effects, so every call is a miss
+        return results, None, drop
+    return results, dispatch._replace(const_args=[*dispatch.const_args, *hidden]), drop
+
+
 def static_positions(jitted: JitFunction) -> tuple[frozenset[int], frozenset[str]]:
     """The static arguments of a jit callable, by position and by name, as jit resolved them."""
     state = jitted.__getstate__()

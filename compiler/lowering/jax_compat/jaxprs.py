@@ -146,6 +146,14 @@ def make_equation(
     )
 
 
+def has_primitive(equation: Equation, name: str) -> bool:
+    """Whether an equation is of a primitive of that name, or holds one in a jaxpr of its own."""
+    if equation.primitive.name == name:
+        return True
+    inner = core.jaxprs_in_params(equation.params)
+    return any(has_primitive(one, name) for jaxpr in inner for one in jaxpr.eqns)
+
+
 def default_context() -> Any:
     """The settings under which an equation made here and now would run."""
     var = make_var(core.ShapedArray((), "float32"))
