@@ -7,7 +7,7 @@ product mixes the parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -104,9 +104,17 @@ def _selected(op: Operation) -> Value | None:
     if all(case is cases[0] for case in cases):
         return cases[0]
     number = uniform(which)
-    if number is None or not 0 <= int(number) < len(cases):
-        return None
-    return cases[int(number)]
+    if number is None:
+        return which if _says_itself(which, cases) else None
+    return cases[int(number)] if 0 <= int(number) < len(cases) else None
+
+
+def _says_itself(which: Value, cases: Sequence[Value]) -> bool:
+    """Whether false becomes false, and true true."""
+    if which.type != cases[0].type or not all(map(may_be_known, cases)):
+        return False
+    numbers = [uniform(case) for case in cases]
+    return [None if n is None or n.dtype != np.bool_ else bool(n) for n in numbers] == [False, True]
 
 
 def _twice(op: Operation) -> Value | None:

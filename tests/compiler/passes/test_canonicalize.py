@@ -308,6 +308,34 @@ def test_a_selection_of_equal_cases() -> None:
     assert body(found) == "return %x"
 
 
+@pytest.mark.parametrize(("first", "second", "same"), [(0, 1, True), (1, 0, False), (1, 1, False)])
+def test_a_selection_between_false_and_true_is_what_selects(
+    first: int, second: int, same: bool
+) -> None:
+    names = ("False", "True")
+    text = f"""
+    %a = constant {{value = {names[first]}}} : bool[]
+    %b = constant {{value = {names[second]}}} : bool[]
+    %x = broadcast_in_dim %a {{broadcast_dimensions = (), shape = (2)}} : bool[2]
+    %y = broadcast_in_dim %b {{broadcast_dimensions = (), shape = (2)}} : bool[2]
+    %s = select_n %p, %x, %y : bool[2]
+    return %s
+    """
+    found, _ = run(Canonicalize(), graph("(%p: bool[2]) -> (bool[2])", text))
+    assert body(found).endswith("return %p") == same
+
+
+def test_numbers_do_not_say_which_is_selected() -> None:
+    text = """
+    %a = constant {value = 0} : i32[]
+    %b = constant {value = 1} : i32[]
+    %s = select_n %p, %a, %b : i32[]
+    return %s
+    """
+    _, changes = run(Canonicalize(), graph("(%p: i32[]) -> (i32[])", text))
+    assert not changes
+
+
 def test_a_selection_outside_the_cases_is_left() -> None:
     text = "%c = constant {value = 2} : i32[]\n%s = select_n %c, %x, %y : f32[2]\nreturn %s"
     _, changes = run(Canonicalize(), graph(SELECT, text))
