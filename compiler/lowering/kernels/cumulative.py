@@ -38,7 +38,7 @@ _COMBINE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 }
 
 
-def _row_by_row(m: Match) -> Callable[..., Any]:
+def row_by_row(m: Match) -> Callable[..., Any]:
     """One loop over the axis whose step combines whole rows."""
     axis, backwards = integer(m.root, "axis"), bool(m.root.attributes["reverse"])
     name, combine = m.root.name, _COMBINE[m.root.name]
@@ -76,17 +76,24 @@ def _table(name: str) -> tuple[Example, ...]:
     )
 
 
-def _kernel(name: str, law: str, numerics: Numerics, pattern: Any, ratios: tuple[float, float]):
+def _kernel(
+    name: str,
+    law: str,
+    numerics: Numerics,
+    pattern: Any,
+    ratios: tuple[float, float],
+    wide: str = "f32[64,8192]",
+) -> Kernel:
     run = getattr(lax, name)
     programs = (
         example(lambda x: run(x, axis=0), "f32[1024,1024]"),
-        example(lambda x: run(x, axis=1), "f32[64,8192]"),
+        example(lambda x: run(x, axis=1), wide),
     )
     return Kernel(
         name=f"{name}-by-rows",
         law=law,
         pattern=pattern,
-        form=_row_by_row,
+        form=row_by_row,
         numerics=numerics,
         pays=_is_long,
         examples=_table(name),
@@ -98,7 +105,12 @@ _x = var("x", _REAL)
 
 KERNELS: Final = (
     _kernel(
-        "cumsum", "y[i] = y[i-1] + x[i], row by row", Numerics.ROUNDING, op.cumsum(_x), (23.6, 2.3)
+        "cumsum",
+        "y[i] = y[i-1] + x[i], row by row",
+        Numerics.ROUNDING,
+        op.cumsum(_x),
+        (23.6, 3.4),
+        wide="f32[8,65536]",
     ),
     _kernel(
         "cumprod",

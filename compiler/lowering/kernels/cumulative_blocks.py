@@ -1,0 +1,123 @@
+"""Running sums along the last axis, block by block: products with a triangle of ones.
+
+A loop over single columns reads the memory across. The sums within all blocks of a row are one
+product of matrices instead, and what came before each block is a running sum of the blocks' totals.
+In a product every element meets all others of its block, an infinity a zero; so where the totals
+are not finite, the sums are computed once more, column by column.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from compiler.lowering.kernels.cumulative import row_by_row
+from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.ops.parameters import integer, number_type
+from compiler.rewrite.expression import shape
+from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
+from compiler.rewrite.pattern import FLOAT, op, var
+from compiler.rewrite.rule import example
+
+BLOCK: Final = 64
+"""With 32 or 128 elements it is no faster, and slower for some sizes."""
+
+MIN_AXIS: Final = 256
+"""Shorter rows have too few blocks."""
+
+MIN_ROWS: Final = 32
+"""For fewer rows the loop over columns is as good."""
+
+MIN_SIZE: Final = 1 << 16
+"""Smaller arrays are summed up before the difference can be measured."""
+
+
+def _by_blocks(m: Match) -> Callable[..., Any]:
+    """The sums, by blocks if all of them are finite."""
+    by_column, backwards = row_by_row(m), bool(m.root.attributes["reverse"])
+
+    def running(x: Any) -> Any:
+        sums, are_finite = _sums(x.reshape(-1, x.shape[-1]), backwards)
+
+        def again(_: Any) -> tuple[Any, Any]:
+            return jnp.zeros((), bool), by_column(x).reshape(-1)
+
+        # Flat, so that both ways agree on the order in memory.
+        start = (jnp.logical_not(are_finite), sums.reshape(-1))
+        return lax.while_loop(lambda state: state[0], again, start)[1].reshape(x.shape)
+
+    return running
+
+
+def _sums(x: Any, backwards: bool) -> tuple[Any, Any]:
+    """The running sums of rows, and whether all of them are finite."""
+    rows, size = x.shape
+    ones = jnp.ones((BLOCK, BLOCK), x.dtype)
+    triangle = jnp.tril(ones) if backwards else jnp.triu(ones)
+    within = lax.dot(x.reshape(-1, BLOCK), triangle, precision=lax.Precision.HIGHEST)
+    within = within.reshape(rows, size // BLOCK, BLOCK)
+    totals = within[:, :, 0 if backwards else -1]
+
+    def step(before: Any, total: Any) -> tuple[Any, Any]:
+        return before + total, before
+
+    start = jnp.zeros(rows, x.dtype)
+    all_of_it, before = lax.scan(step, start, totals.T, reverse=backwards)
+    sums = within + before.T[:, :, None]
+    return sums.reshape(rows, size), jnp.all(jnp.isfinite(all_of_it))
+
+
+def _along_rows_of_blocks(m: Match) -> str | None:
+    sizes = shape(m.x)
+    if number_type(m.x) != np.float32:
+        return "it is not of 32-bit floats"
+    if integer(m.root, "axis") != len(sizes) - 1 or not product(sizes):
+        return "it is along another axis than the last one, or of nothing"
+    return None if sizes[-1] % BLOCK == 0 else f"the rows are not made of blocks of {BLOCK}"
+
+
+def _has_enough(m: Match) -> str | None:
+    sizes = shape(m.x)
+    if sizes[-1] < MIN_AXIS or product(sizes[:-1]) < MIN_ROWS or product(sizes) < MIN_SIZE:
+        return "the rows are short, or few"
+    return None
+
+
+def _cumsum(x: Any) -> Any:
+    return lax.cumsum(x, axis=x.ndim - 1)
+
+
+KERNELS: Final = (
+    Kernel(
+        name="cumsum-by-blocks",
+        law="cumsum(x)[b, i] = sum(x[:b]) + x[b] @ triangle[:, i]",
+        pattern=op.cumsum(var("x", FLOAT)),
+        form=_by_blocks,
+        numerics=Numerics.ROUNDING,
+        guards=(_along_rows_of_blocks,),
+        pays=_has_enough,
+        examples=(
+            example(_cumsum, "f32[a,256]"),
+            example(lambda x: lax.cumsum(x, axis=2, reverse=True), "f32[a,b,128]"),
+        ),
+        rejects=(
+            example(lambda x: lax.cumsum(x, axis=0), "f32[64,a]"),
+            example(_cumsum, "f32[63]"),
+            example(_cumsum, "f16[64]"),
+        ),
+        evidence=(
+            Evidence(example(_cumsum, "f32[64,8192]"), 3.9),
+            Evidence(example(_cumsum, "f32[512,1024]"), 2.2),
+            Evidence(example(_cumsum, "f32[2048,256]"), 2.5),
+        ),
+    ),
+)
