@@ -58,7 +58,13 @@ class HoistedPrograms:
         self._lock = threading.RLock()
 
     def answer(
-        self, traced: Any, program: Program | None, donated: Sequence[bool], args: Any, kwargs: Any
+        self,
+        traced: Any,
+        program: Program | None,
+        donated: Sequence[bool],
+        chosen: dict[str, Any],
+        args: Any,
+        kwargs: Any,
     ) -> Callable[..., Any] | None:
         """What answers a miss of this trace; None where the program is to be jit's own.
 
@@ -66,6 +72,7 @@ class HoistedPrograms:
             traced: the plain function's trace.
             program: what was made of it.
             donated: which of its inputs are given away.
+            chosen: compiler options that were chosen for it by measurement.
             args: the arguments by position.
             kwargs: the arguments by name.
         """
@@ -75,7 +82,7 @@ class HoistedPrograms:
             return None
         with self._lock:
             if traced.jaxpr not in self._made:
-                self._made[traced.jaxpr] = self._make(traced, program, donated)
+                self._made[traced.jaxpr] = self._make(traced, program, donated, chosen)
             made = self._made[traced.jaxpr]
         if made is None:
             return None
@@ -87,7 +94,9 @@ class HoistedPrograms:
         with self._lock:
             self._made.clear()
 
-    def _make(self, traced: Any, program: Program, donated: Sequence[bool]) -> _Compiled | None:
+    def _make(
+        self, traced: Any, program: Program, donated: Sequence[bool], chosen: dict[str, Any]
+    ) -> _Compiled | None:
         try:
             hoisted = hoist_constants(program.jaxpr)
         except Exception as error:  # an optimisation must never break the user's call
@@ -98,7 +107,10 @@ class HoistedPrograms:
         count = len(hoisted.arrays)
         places = [count + i for i, flag in enumerate(donated) if flag]
         body = _body(hoisted, jax_compat.traced_out_tree(traced), traced.fun_name)
-        return _Compiled(jax.jit(body, donate_argnums=places, **self._options), hoisted.arrays)
+        options: dict[str, Any] = dict(self._options)
+        if chosen:
+            options["compiler_options"] = chosen
+        return _Compiled(jax.jit(body, donate_argnums=places, **options), hoisted.arrays)
 
     def _answering(self, made: _Compiled) -> Callable[..., Any]:
         def answer(*args: Any, **kwargs: Any) -> Any:

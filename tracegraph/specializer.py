@@ -56,11 +56,16 @@ class Specializer:
             self.full: Any = jax.jit(capture.bodies.optimized, **jit)
             self.transparent: Any = jax.jit(capture.bodies.transparent, **jit)
         self._hoisted = HoistedPrograms(self.plain, jit)
-        self._donating: dict[tuple[Any, ...], Any] = {}
+        self._others: dict[tuple[Any, ...], Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: JAX's own copies of ``plain`` cannot trace."""
         return Specializer, (self._capture,)
+
+    @property
+    def _compiler_options(self) -> dict[str, Any]:
+        """What the user says to XLA."""
+        return self.settings.jit.get("compiler_options") or {}
 
     @property
     def effects(self) -> bool:
@@ -90,7 +95,9 @@ class Specializer:
         Programs with large captured arrays, and those that take over arguments, have others.
         """
         program, donated = self.programs.of(traced), self._capture.donations.flags(traced)
-        hoisted = self._hoisted.answer(traced, program, donated, args, kwargs)
+        tuned = self.programs.tuned(traced)
+        chosen = {} if tuned is None else {**dict(tuned.choice.options), **self._compiler_options}
+        hoisted = self._hoisted.answer(traced, program, donated, chosen, args, kwargs)
         if hoisted is not None:
             return hoisted
         jitted = self.optimized(traced)
@@ -99,17 +106,20 @@ class Specializer:
     def optimized(self, traced: Any) -> Any:
         """The jit callable that runs the optimised graph of a trace, and takes what it replaces."""
         donation = self._capture.donations.of(traced)
-        key = (donation.positions, donation.names)
-        if key == ((), ()):
+        tuned = self.programs.tuned(traced)
+        chosen = () if tuned is None else tuned.choice.options
+        key = (donation.positions, donation.names, chosen)
+        if not any(key):
             return self.full
-        if key not in self._donating:
-            donated: dict[str, Any] = {
+        if key not in self._others:
+            changed: dict[str, Any] = {
                 "donate_argnums": donation.positions,
                 "donate_argnames": donation.names,
+                "compiler_options": {**dict(chosen), **self._compiler_options} if chosen else None,
             }
-            options = {**self.settings.jit, **{k: v for k, v in donated.items() if v}}
-            self._donating[key] = jax.jit(self._capture.bodies.optimized, **options)
-        return self._donating[key]
+            options = {**self.settings.jit, **{k: v for k, v in changed.items() if v}}
+            self._others[key] = jax.jit(self._capture.bodies.optimized, **options)
+        return self._others[key]
 
     def donation(self, args: Any, kwargs: Any) -> Donation:
         """What a call gives away because the function replaces it."""
@@ -144,7 +154,7 @@ class Specializer:
 
     def clear_cache(self) -> None:
         """Forgets every signature."""
-        for jitted in (self.full, self.transparent, *self._donating.values()):
+        for jitted in (self.full, self.transparent, *self._others.values()):
             jax_compat.method(jitted, "clear_cache")()
         self._hoisted.clear()
         self._capture.clear_cache()
@@ -158,7 +168,7 @@ class Specializer:
         leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
         flat = [*jax_compat.traced_consts(traced), *leaves]
         try:
-            tuned = tune(traced, self.settings.pipeline, flat, settings)
+            tuned = tune(traced, self.settings.pipeline, flat, settings, self._compiler_options)
         except OptimizationWarning:  # somebody has made warnings errors
             raise
         except Exception as error:  # an optimisation must never break the user's call

@@ -86,7 +86,13 @@ class Tuned:
         return f"{self.choice}; {self.tried} alternatives timed, {self.gain:.2f} times faster"
 
 
-def tune(traced: Any, pipeline: Pipeline, leaves: Sequence[Any], settings: Autotune) -> Tuned:
+def tune(
+    traced: Any,
+    pipeline: Pipeline,
+    leaves: Sequence[Any],
+    settings: Autotune,
+    options: dict[str, Any],
+) -> Tuned:
     """The best choice for a traced signature, from disk or by timing.
 
     Args:
@@ -94,6 +100,7 @@ def tune(traced: Any, pipeline: Pipeline, leaves: Sequence[Any], settings: Autot
         pipeline: what to depart from.
         leaves: the arguments to time it on, in the order of the jaxpr; none is given away.
         settings: how long it may take, and where to keep the choice.
+        options: what XLA is told whatever is chosen.
     """
     jaxpr = jax_compat.low_jaxpr(traced)
     store = Store(None if settings.folder is None else Path(settings.folder).expanduser())
@@ -101,7 +108,7 @@ def tune(traced: Any, pipeline: Pipeline, leaves: Sequence[Any], settings: Autot
     known = store.find(key)
     if known is not None:
         return Tuned(known, from_disk=True)
-    found = _Search(traced, jaxpr, pipeline, leaves).run(settings)
+    found = _Search(traced, jaxpr, pipeline, leaves, options).run(settings)
     store.keep(key, found.choice)
     return found
 
@@ -109,7 +116,15 @@ def tune(traced: Any, pipeline: Pipeline, leaves: Sequence[Any], settings: Autot
 class _Search:
     """Tries one departure after the other, each on top of those that were taken."""
 
-    def __init__(self, traced: Any, jaxpr: Any, pipeline: Pipeline, leaves: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        traced: Any,
+        jaxpr: Any,
+        pipeline: Pipeline,
+        leaves: Sequence[Any],
+        options: dict[str, Any],
+    ) -> None:
+        self._options = options
         self._traced = traced
         self._jaxpr = jaxpr
         self._pipeline = pipeline
@@ -119,7 +134,7 @@ class _Search:
     def run(self, settings: Autotune) -> Tuned:
         """The choice, within the time that the settings allow."""
         end = time.perf_counter() + settings.seconds
-        best, chosen, gain, tried = self._compiled(self._program), Choice(), 1.0, 0
+        best, chosen, gain, tried = self._compiled(self._program, {}), Choice(), 1.0, 0
         options = list(alternatives(self._program.captured, list(self._program.rewrites)))
         with _bar(settings.progress) as bar:
             task = bar.add_task(f"tuning {self._traced.fun_name}", total=len(options))
@@ -138,15 +153,14 @@ class _Search:
     def _form(self, choice: Choice) -> Callable[..., Any] | None:
         """The program under a choice; None if it cannot be made, or is the same as it was."""
         try:
-            return self._compiled(
-                Program(self._traced, self._jaxpr, choice.applied(self._pipeline))
-            )
+            program = Program(self._traced, self._jaxpr, choice.applied(self._pipeline))
+            return self._compiled(program, dict(choice.options))
         except Exception:  # a form that cannot be compiled is no alternative
             return None
 
-    def _compiled(self, program: Program) -> Callable[..., Any]:
+    def _compiled(self, program: Program, options: dict[str, Any]) -> Callable[..., Any]:
         run = jax.jit(jax_compat.jaxpr_function(program.jaxpr))
-        return run.lower(*self._leaves).compile()
+        return run.lower(*self._leaves).compile({**options, **self._options})
 
 
 def _bar(shown: bool) -> Progress:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import jax
 
@@ -36,6 +36,20 @@ from tracegraph import config
 FACTORS: Final = (2, 4, 8)
 """The unroll factors that are tried."""
 
+Option: TypeAlias = tuple[str, str | bool]
+"""An option of XLA's and its value."""
+
+COMPILER_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
+    "cpu": (
+        ("xla_cpu_experimental_ynn_fusion_type", ""),
+        ("xla_cpu_use_fusion_emitters", False),
+    ),
+}
+"""Options that are tried, by platform: XLA's other ways to make loops and calls of its libraries.
+
+One that the installed jaxlib does not know is no alternative.
+"""
+
 _VERSIONS: Final = ("jax", "jaxlib", "tracegraph")
 
 
@@ -46,10 +60,12 @@ class Choice:
     Attributes:
         skipped: rules and kernels that are left out, by name.
         unroll: how many steps of a scan run at once.
+        options: what XLA is told, by name.
     """
 
     skipped: tuple[str, ...] = ()
     unroll: int = 1
+    options: tuple[Option, ...] = ()
 
     def applied(self, pipeline: Pipeline) -> Pipeline:
         """The pipeline that keeps to the choice."""
@@ -64,14 +80,17 @@ class Choice:
     def __str__(self) -> str:
         parts = [f"without {name}" for name in self.skipped]
         parts += [f"scans unrolled by {self.unroll}"] if self.unroll > 1 else []
+        parts += [f"{name}={value!r}" for name, value in self.options]
         return ", ".join(parts) or "as the tables and the cost model say"
 
 
 def alternatives(graph: Graph, firings: list[Firing]) -> Iterator[Choice]:
     """Single departures worth timing: each kernel and rule that fired left out, and unroll factors.
 
-    Kernels come first, and of the rules those that change what is handed to the library.
+    XLA's options come first, kernels next, then the rules.
     """
+    for option in COMPILER_OPTIONS.get(jax.default_backend(), ()):
+        yield Choice(options=(option,))
     fired = list(dict.fromkeys(firing.rule for firing in firings))
     for name in sorted(fired, key=lambda name: name not in KERNELS):
         yield Choice((name,))
@@ -83,7 +102,8 @@ def alternatives(graph: Graph, firings: list[Firing]) -> Iterator[Choice]:
 def joined(choice: Choice, other: Choice) -> Choice:
     """Both departures at once; the other's unroll factor wins."""
     skipped = tuple(dict.fromkeys((*choice.skipped, *other.skipped)))
-    return Choice(skipped, other.unroll if other.unroll > 1 else choice.unroll)
+    options = tuple({**dict(choice.options), **dict(other.options)}.items())
+    return Choice(skipped, other.unroll if other.unroll > 1 else choice.unroll, options)
 
 
 def _skipping(pipeline: Pipeline, names: tuple[str, ...]) -> Pipeline:
@@ -149,11 +169,13 @@ class Store:
 
 
 def _read(data: Mapping[str, Any], key: str) -> Choice | None:
-    skipped, unroll = data["skipped"], data["unroll"]
+    skipped, unroll, options = data["skipped"], data["unroll"], data["options"]
     right = isinstance(skipped, list) and isinstance(unroll, int) and unroll >= 1
     if data["key"] != key or not right:
         return None
-    return Choice(tuple(map(str, cast("list[object]", skipped))), unroll)
+    known = {option for options in COMPILER_OPTIONS.values() for option in options}
+    kept = tuple(option for option in map(tuple, options) if option in known)
+    return Choice(tuple(map(str, cast("list[object]", skipped))), unroll, kept)
 
 
 def key_of(graph: Graph, pipeline: Pipeline) -> str:
@@ -170,6 +192,7 @@ def key_of(graph: Graph, pipeline: Pipeline) -> str:
         platform.machine(),
         platform.processor(),
         str(os.cpu_count()),
+        str(COMPILER_OPTIONS),
         *(f"{name} {version(name)}" for name in _VERSIONS),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -12,8 +12,9 @@ import pytest
 
 import tracegraph as tg
 from compiler.ir import walk
+from compiler.lowering import hoisting
 from compiler.passes.pipeline import parse_pipeline
-from tracegraph import tuner, tuning
+from tracegraph import specializer, tuner, tuning
 from tracegraph.tuning import Choice, Store, key_of
 
 X = jnp.linspace(-1.0, 1.0, 128 * 4).reshape(128, 4)
@@ -35,7 +36,7 @@ def prefer(monkeypatch):
     """Makes measurement say that forms with certain texts are twice as fast, and others slower."""
 
     def install(*wanted):
-        monkeypatch.setattr(tuner._Search, "_compiled", lambda _, program: program)
+        monkeypatch.setattr(tuner._Search, "_compiled", lambda _, program, options: program)
         monkeypatch.setattr(
             tuner,
             "_ratio",
@@ -226,3 +227,73 @@ def test_the_folder_may_be_unwritable(tmp_path):
     blocked.write_text("")
     step = tg.function(looped, autotune=tuned(Path(blocked), seconds=0))
     check(step(X), jax.jit(looped)(X))
+
+
+OPTION = ("xla_cpu_enable_fast_min_max", True)
+"""An option that every jaxlib knows."""
+
+
+@pytest.fixture
+def telling(monkeypatch):
+    """Makes measurement say that XLA's option pays, and nothing else; what XLA is told of it."""
+    told = []
+    monkeypatch.setattr(tuning, "COMPILER_OPTIONS", {"cpu": (OPTION,)})
+    monkeypatch.setattr(tuner._Search, "_compiled", lambda _, program, options: options)
+    monkeypatch.setattr(tuner, "_ratio", lambda best, other, _: 2.0 if other != best else 0.5)
+    real = jax.jit
+
+    def noting(fun, **options):
+        told.append(options.get("compiler_options"))
+        return real(fun, **options)
+
+    monkeypatch.setattr(specializer.jax, "jit", noting)
+    return told
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="options of the CPU backend")
+def test_an_option_of_xla_that_pays_is_used_and_kept(tmp_path, telling):
+    for words in ("2.00 times faster", "as measured before"):
+        step = tg.function(looped, autotune=tuned(tmp_path))
+        check(step(X), jax.jit(looped)(X))
+        assert telling[-1] is None or telling[-1] == dict([OPTION])
+        assert dict([OPTION]) in telling
+        assert "xla_cpu_enable_fast_min_max=True" in str(step.explain(X))
+        assert words in str(step.explain(X))
+        with jax.no_tracing():
+            step(X)
+        step.lower(X).compile()
+        telling.clear()
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="options of the CPU backend")
+def test_what_the_user_tells_xla_stays(tmp_path, telling):
+    mine = {OPTION[0]: False}
+    step = tg.function(looped, autotune=tuned(tmp_path), compiler_options=mine)
+    check(step(X), jax.jit(looped)(X))
+    assert [told for told in telling if told] == [mine] * len([t for t in telling if t])
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="options of the CPU backend")
+def test_an_option_beside_large_captured_arrays(tmp_path, telling, monkeypatch):
+    monkeypatch.setattr(hoisting, "MIN_TOTAL", 1 << 10)
+    monkeypatch.setattr(hoisting, "MIN_BYTES", 1 << 10)
+    w = jnp.eye(64)
+    step = tg.function(lambda x: x @ w + 1, autotune=tuned(tmp_path))
+    np.testing.assert_array_equal(step(jnp.ones((2, 64))), 2)
+    assert dict([OPTION]) in telling
+
+
+def test_an_option_that_jaxlib_does_not_know_is_no_alternative(tmp_path, monkeypatch):
+    options = {jax.default_backend(): (("xla_no_such_option", True),)}
+    monkeypatch.setattr(tuning, "COMPILER_OPTIONS", options)
+    step = tg.function(lambda x: x + 1, autotune=tuned(tmp_path))
+    np.testing.assert_array_equal(step(X), X + 1)
+    assert "xla_no_such_option" not in str(step.explain(X))
+
+
+def test_a_kept_option_that_is_no_longer_tried_is_left_out(tmp_path, prefer, monkeypatch):
+    prefer("nothing")
+    tg.function(looped, autotune=tuned(tmp_path))(X)
+    (file,) = tmp_path.glob("*.json")
+    Store(tmp_path).keep(file.stem, Choice(options=(("xla_of_yore", True),)))
+    assert Store(tmp_path).find(file.stem) == Choice()
