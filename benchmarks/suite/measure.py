@@ -205,12 +205,12 @@ def _pairs(call: Call, plain: Any, ours: Any) -> list[tuple[float, float]]:
 
 def _sample(call: Call, side: Callable[..., Any], calls: int) -> float:
     """The mean seconds of a run of calls; donated arguments are copied beforehand."""
-    given = [given(call) for _ in range(calls if call.donated else 1)]
-    jax.block_until_ready(given)
+    sets = [given(call) for _ in range(calls if call.donated else 1)]
+    jax.block_until_ready(sets)
     result: Any = None
     start = time.perf_counter()
     for index in range(calls):
-        result = side(*given[index % len(given)])
+        result = side(*sets[index % len(sets)])
     jax.block_until_ready(result)
     return (time.perf_counter() - start) / calls
 
