@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation, Value
 from compiler.ir.types import ArrayType
+from compiler.ops.elementwise import ELEMENTWISE
 from compiler.passes.base import Pass
 from compiler.rewrite.driver import RuleSet, apply_rules
 from compiler.rewrite.numerics import parse_level
@@ -70,7 +71,17 @@ class _Kernels(RuleSet):
 
     def may_fire(self, op: Operation) -> bool:
         """Whether there is a kernel for ops of this name, and the op is about enough elements."""
-        return super().may_fire(op) and any(map(_is_worth_it, (*op.operands, *op.results)))
+        if not super().may_fire(op) or _leads_on(op):
+            return False
+        return any(map(_is_worth_it, (*op.operands, *op.results)))
+
+
+def _leads_on(op: Operation) -> bool:
+    """Whether it is elementwise and another such op goes on: kernels stand in for the last one."""
+    if op.name not in ELEMENTWISE or len(op.results) != 1:
+        return False
+    reader = op.results[0].only_reader
+    return reader is not None and reader.name in ELEMENTWISE
 
 
 def _is_worth_it(value: Value) -> bool:

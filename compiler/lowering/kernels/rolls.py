@@ -121,7 +121,9 @@ def cluster_of(root: Operation) -> Cluster:
     leaves, rolls = dict[Value, None](), dict[Value, Roll]()
     while pending:
         value = pending.pop()
-        producer, roll = value.producer, roll_of(value)
+        producer = value.producer
+        is_join = producer is not None and producer.name == "concatenate"
+        roll = roll_of(value) if is_join else None
         if roll is not None:
             rolls[value] = roll
         elif producer is None or not _joins(producer, ops):

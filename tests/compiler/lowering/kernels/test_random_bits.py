@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
+from compiler.lowering import jax_compat
 from compiler.lowering.kernels import KERNELS
 from compiler.lowering.rule_cases import apply, function_of, graph_of
 
@@ -33,7 +34,7 @@ def test_the_bits_are_those_of_jit(key, shape, dtype):
 
 
 def test_numbers_of_64_bits():
-    with jax.enable_x64(True):
+    with jax_compat.with_64_bit_types():
         expected, found = both(lambda k: jax.random.bits(k, (70,), "uint64"), KEYS[2])
     assert found.dtype == np.uint64
     np.testing.assert_array_equal(expected, found)
