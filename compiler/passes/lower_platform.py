@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation, Value
 from compiler.ir.types import ArrayType
+from compiler.ir.walk import walk
 from compiler.ops.elementwise import ELEMENTWISE
 from compiler.passes.base import Pass
 from compiler.rewrite.driver import RuleSet, apply_rules
@@ -22,6 +23,7 @@ MIN_ELEMENTS: Final = 64
 """No kernel is measured to pay for an op all of whose arrays have fewer."""
 
 _offered: Final[dict[str, Rule]] = {}
+_needs: Final[dict[str, frozenset[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +51,25 @@ class LowerPlatform(Pass):
 
     def run(self, graph: Graph, rewriter: Rewriter) -> None:
         """Transforms the graph in place."""
-        apply_rules(graph, rewriter, _rule_set(self, tuple(_offered.values())))
+        there = {op.name for op in walk(graph)}
+        useful = tuple(rule for name, rule in _offered.items() if _needs[name] <= there)
+        apply_rules(graph, rewriter, _rule_set(self, useful))
 
 
-def offer(kernels: Iterable[Rule]) -> None:
-    """Makes kernels, in the form of rules, known to the pass.
+def offer(kernel: Rule, needs: Iterable[str] = ()) -> None:
+    """Makes a kernel, in the form of a rule, known to the pass.
+
+    Args:
+        kernel: the rule.
+        needs: ops without which it fires nowhere in a graph.
 
     Raises:
-        ValueError: two have one name.
+        ValueError: there is one of that name.
     """
-    for kernel in kernels:
-        if kernel.name in _offered:
-            raise ValueError(f"two kernels are named {kernel.name}")
-        _offered[kernel.name] = kernel
+    if kernel.name in _offered:
+        raise ValueError(f"two kernels are named {kernel.name}")
+    _offered[kernel.name] = kernel
+    _needs[kernel.name] = frozenset(needs)
 
 
 class _Kernels(RuleSet):

@@ -69,4 +69,6 @@ KERNELS: Final[Mapping[str, Kernel]] = MappingProxyType(
 )
 """All kernels by their names."""
 
-offer(kernel.rule() for kernel in KERNELS.values() if kernel.is_current)
+for _kernel in KERNELS.values():
+    if _kernel.is_current:
+        offer(_kernel.rule(), _kernel.needs)

@@ -66,6 +66,7 @@ class Kernel:
             matched, else what ``inputs_of`` names. It returns an array, or a tuple of one for each
             result of the root.
         reads: what it reads where it stands in for more ops than are matched; ``form`` gets these.
+        needs: ops without which it fires nowhere in a graph, where the root alone does not say so.
         numerics: what it does to the numbers.
         guards: what has to hold for it to be right.
         pays: why it would not pay here, if it would not; asked after the guards.
@@ -82,6 +83,7 @@ class Kernel:
     pattern: Pattern
     form: Form
     reads: Callable[[Match], Sequence[Value]] | None = None
+    needs: tuple[str, ...] = ()
     numerics: Numerics = Numerics.EXACT
     guards: tuple[Guard, ...] = ()
     pays: Guard

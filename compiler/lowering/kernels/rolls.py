@@ -259,6 +259,7 @@ KERNELS: Final = (
         pattern=op[tuple(sorted(ELEMENTWISE))].any(),
         form=_continued,
         reads=_reads,
+        needs=("concatenate",),
         guards=(_leads_out, _rolls_along_the_last_axis),
         pays=_is_large,
         examples=(

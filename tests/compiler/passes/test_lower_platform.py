@@ -10,6 +10,7 @@ from jax import export
 
 import tracegraph as tg
 from compiler.ir import walk
+from compiler.passes.manager import PassManager
 from compiler.passes.pipeline import parse_pipeline
 
 X = jax.random.normal(jax.random.key(0), (128, 4))
@@ -105,3 +106,12 @@ def test_kernels_are_used_inside_loops():
 
     assert names(tg.function(outer).graph(X)).count("platform_index") == 2
     np.testing.assert_allclose(tg.function(outer)(X), jax.jit(outer)(X), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("function", "asked"), [(lambda x: x + 1.0, False), (jnp.append, True)])
+def test_kernels_that_need_another_op_are_tried_where_it_is(function, asked):
+    """The stencils' kernel fires at elementwise ops, but only behind the joins of rolls."""
+    arguments = (X,) if function is not jnp.append else (X, X)
+    captured = tg.function(lambda *a: jnp.exp(function(*a))).trace(*arguments).captured
+    run = PassManager(parse_pipeline("lower-platform")).run(captured)
+    assert ("rolls-of-continued" in run.runs[0].log.near_misses) == asked

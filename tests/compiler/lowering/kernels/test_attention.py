@@ -9,8 +9,7 @@ import pytest
 from flax import linen
 
 import tracegraph as tg
-from compiler.lowering.kernels import KERNELS
-from compiler.lowering.rule_cases import apply, function_of, graph_of
+from tests.compiler.lowering.kernels.forced import both
 
 NAME = "softmax-divided-after"
 
@@ -26,24 +25,16 @@ def heads(seed, scale=1.0):
     return [np.float32(scale * rng.normal(size=(2, 6, 3, 4))) for _ in range(3)]
 
 
-def both(function, *arguments):
-    """What plain jit gives, and what the kernel gives where it is forced."""
-    outcome = apply(KERNELS[NAME].rule(always=True), graph_of(function, arguments))
-    assert outcome.log.firings
-    (found,) = jax.jit(function_of(outcome.graph))(*arguments)
-    return np.asarray(jax.jit(function)(*arguments)), np.asarray(found)
-
-
 @pytest.mark.parametrize("scale", [1e-3, 1, 30])
 def test_rows_are_weighted_means(scale):
-    expected, found = both(attention, *heads(0, scale))
+    expected, found = both(NAME, attention, *heads(0, scale))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * scale)
 
 
 def test_rows_without_any_place_to_look_at_are_nan_as_before():
     mask = np.ones((2, 3, 6, 6), bool)
     mask[0, 1, 2] = False
-    expected, found = both(lambda q, k, v: attention(q, k, v, mask), *heads(1))
+    expected, found = both(NAME, lambda q, k, v: attention(q, k, v, mask), *heads(1))
     assert np.isnan(expected[0, 2, 1]).all()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -53,7 +44,7 @@ def test_rows_without_any_place_to_look_at_are_nan_as_before():
 def test_what_is_no_number_stays_where_it_was(value, where):
     arguments = heads(2)
     arguments[where][0, 3, 1, 2] = value
-    expected, found = both(attention, *arguments)
+    expected, found = both(NAME, attention, *arguments)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -63,7 +54,7 @@ def test_any_order_of_the_result(order):
         weights = jax.nn.softmax(jnp.einsum("bshd,bthd->bhst", q, k), -1)
         return jnp.einsum(order, weights, v)
 
-    expected, found = both(attend, *heads(3))
+    expected, found = both(NAME, attend, *heads(3))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 
-from compiler.lowering.kernels import KERNELS
-from compiler.lowering.rule_cases import apply, function_of, graph_of
+from tests.compiler.lowering.kernels.forced import both
 
 TINY = np.float32(1e-45)
 NEGATIVE_NAN = np.array(0xFFC00001, np.uint32).view(np.float32)
@@ -23,15 +21,6 @@ EDGES = {
 }
 
 
-def both(function, x):
-    """What plain jit gives, and what the kernel gives where it is forced."""
-    rule = KERNELS["sort-by-integers"].rule(always=True)
-    outcome = apply(rule, graph_of(function, (x,)))
-    assert outcome.log.firings
-    (found,) = jax.jit(function_of(outcome.graph))(x)
-    return np.asarray(jax.jit(function)(x)), np.asarray(found)
-
-
 @pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
@@ -40,7 +29,7 @@ def test_sort(edges, axis, dtype):
     x = rng.normal(size=(70, 30)).astype(np.float32)
     edges = rng.choice(np.array(edges, np.float32), x.shape)
     x = np.where(rng.random(x.shape) < 0.4, edges, x).astype(dtype)
-    expected, found = both(lambda x: jnp.sort(x, axis), x)
+    expected, found = both("sort-by-integers", lambda x: jnp.sort(x, axis), x)
     assert expected.dtype == found.dtype == dtype
     is_number = ~np.isnan(expected.astype(np.float32))
     np.testing.assert_array_equal(np.isnan(found.astype(np.float32)), ~is_number)
@@ -52,5 +41,5 @@ def test_sort(edges, axis, dtype):
 @pytest.mark.parametrize("function", [jnp.median, lambda x: jnp.quantile(x, 0.3, 0)])
 def test_what_sorts_inside(function):
     x = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
-    expected, found = both(lambda x: function(x), x)
+    expected, found = both("sort-by-integers", lambda x: function(x), x)
     np.testing.assert_array_equal(expected, found)

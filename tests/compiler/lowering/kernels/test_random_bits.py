@@ -9,33 +9,24 @@ import pytest
 
 import tracegraph as tg
 from compiler.lowering import jax_compat
-from compiler.lowering.kernels import KERNELS
-from compiler.lowering.rule_cases import apply, function_of, graph_of
+from tests.compiler.lowering.kernels.forced import both
 
 NAME = "threefry-written-out"
 KEYS = [jax.random.key(0), jax.random.key(2**32 - 1), jax.random.fold_in(jax.random.key(7), 3)]
-
-
-def both(function, *arguments):
-    """What plain jit and the kernel make of it, whether or not it pays."""
-    outcome = apply(KERNELS[NAME].rule(always=True), graph_of(function, arguments))
-    assert outcome.log.firings
-    found = jax.jit(function_of(outcome.graph))(*arguments)
-    return np.asarray(jax.jit(function)(*arguments)), np.asarray(found[0])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (3, 0), (2, 3, 5), (5000,)])
 @pytest.mark.parametrize("key", KEYS, ids=["zero", "ones", "folded"])
 def test_the_bits_are_those_of_jit(key, shape, dtype):
-    expected, found = both(lambda k: jax.random.bits(k, shape, dtype), key)
+    expected, found = both(NAME, lambda k: jax.random.bits(k, shape, dtype), key)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(expected, found)
 
 
 def test_numbers_of_64_bits():
     with jax_compat.with_64_bit_types():
-        expected, found = both(lambda k: jax.random.bits(k, (70,), "uint64"), KEYS[2])
+        expected, found = both(NAME, lambda k: jax.random.bits(k, (70,), "uint64"), KEYS[2])
     assert found.dtype == np.uint64
     np.testing.assert_array_equal(expected, found)
 
@@ -46,7 +37,7 @@ def test_an_array_of_keys(batch):
     draw = lambda k: jax.random.bits(k, (4, 5))  # noqa: E731
     for _ in batch:
         draw = jax.vmap(draw)
-    np.testing.assert_array_equal(*both(draw, keys))
+    np.testing.assert_array_equal(*both(NAME, draw, keys))
 
 
 def test_another_generator_keeps_its_bits():

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from compiler.lowering.kernels import KERNELS
-from compiler.lowering.rule_cases import apply, function_of, graph_of
+from tests.compiler.lowering.kernels.forced import both
 
 SHAPE = (2, 7, 6, 3)
 ONES = (1, 1, 1, 1)
@@ -44,14 +43,6 @@ def pool(x, kind, setting):
     combine, start = COMBINE[kind]
     defaults = {"window_strides": ONES, "padding": ((0, 0),) * 4}
     return lax.reduce_window(x, np.float32(start), combine, **{**defaults, **setting})
-
-
-def both(name, function, *arguments):
-    """What plain jit gives, and what the kernel gives where it is forced."""
-    outcome = apply(KERNELS[name].rule(always=True), graph_of(function, arguments))
-    assert outcome.log.firings
-    (found,) = jax.jit(function_of(outcome.graph))(*arguments)
-    return np.asarray(jax.jit(function)(*arguments)), np.asarray(found)
 
 
 def assert_same_bits(expected, found):
