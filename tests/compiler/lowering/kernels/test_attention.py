@@ -85,6 +85,15 @@ def test_weights_that_the_gradient_needs_are_divided_as_before():
     )
 
 
+def test_weights_that_are_returned_are_divided_as_before():
+    def attend(q, k, v):
+        weights = jax.nn.softmax(jnp.einsum("bshd,bthd->bhst", q, k), -1)
+        return jnp.einsum("bhst,bthd->bshd", weights, v), weights
+
+    assert not fired(attend, *large())
+    assert fired(lambda *arguments: attend(*arguments)[0], *large())
+
+
 def test_exact_numerics_leaves_it_alone():
     q, k, v = large()
     step = tg.function(attention, numerics="exact")
