@@ -122,11 +122,7 @@ def _is_summed_along_rows(m: Match) -> str | None:
 
 
 def _is_large(m: Match) -> str | None:
-    weights = _weights(m)
-    inner = [op.result for op in m.ops if op is not m.root]
-    if any(len(value.readers) > 1 for value in inner):
-        return "the weights are read elsewhere as well"
-    count = product(shape(weights))
+    count = product(shape(_weights(m)))
     if count < MIN_WEIGHTS:
         return "there are few weights"
     return None if count >= product(shape(m.root.result)) else "the product is the larger one"
