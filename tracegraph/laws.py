@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.passes.pipeline import Pipeline
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.tile import LAW, RULE
 from compiler.rules import all_rules
 from compiler.rules.registered import registered
 
@@ -11,4 +12,5 @@ from compiler.rules.registered import registered
 def laws_of(pipeline: Pipeline) -> dict[str, str]:
     """The laws of all rules that may fire in a pipeline, the user's own included."""
     extra = [rule for step in pipeline.passes() if isinstance(step, Rewrite) for rule in step.extra]
-    return {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
+    laws = {rule.name: rule.law for rule in (*all_rules().values(), *registered(), *extra)}
+    return laws | {RULE: LAW}

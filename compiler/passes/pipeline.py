@@ -20,7 +20,7 @@ from compiler.passes.registry import make_pass
 
 DEFAULT_PIPELINE: Final = (
     "inline,cse,dce,canonicalize,repeat{max=4}(fold-constants,canonicalize,cse,dce,rewrite),"
-    "lower-platform,fuse"
+    "tile-rows,lower-platform,fuse"
 )
 MAX_NESTING: Final = 16
 

@@ -20,6 +20,7 @@ from compiler.passes.inline import InlineCalls
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.rewrite import Rewrite
 from compiler.passes.roll_layers import RollLayers
+from compiler.passes.tile import TileRows
 from compiler.passes.unroll import Unroll
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -94,6 +95,7 @@ def _own() -> Mapping[str, type[Pass]]:
         CommonSubexpressionElimination,
         DeadCodeElimination,
         Rewrite,
+        TileRows,
         LowerPlatform,
         RollLayers,
         Unroll,

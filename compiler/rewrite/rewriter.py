@@ -159,6 +159,11 @@ class Rewriter:
         _pass_on_hint(old, new)
         mutate.replace_uses(old, new)
 
+    def move(self, op: Operation, anchor: Operation) -> None:
+        """Moves an op without effects before another one of its region."""
+        self._count(op)
+        mutate.insert_before(_home(anchor), anchor, mutate.detach(op))
+
     def erase(self, op: Operation) -> None:
         """Removes an op whose results nobody reads."""
         mutate.erase(op)
