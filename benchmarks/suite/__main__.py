@@ -34,7 +34,9 @@ def main(names: tuple[str, ...], level: str, keep: bool) -> None:
                 continue
             rows.append(measure(workload, group, level, machine_limits))
             row = rows[-1]
-            print(f"{row.name}: {row.speedup:.2f}x, first call {row.first_call:.2f}", flush=True)
+            by_hand = f" (by hand {row.by_hand:.2f}x)" if row.by_hand else ""
+            line = f"{row.name}: {row.speedup:.2f}x{by_hand}, first call {row.first_call:.2f}"
+            print(line, flush=True)
     peers = read()
     rich.print(table(rows, machine()))
     if peers_of(rows, peers):

@@ -10,8 +10,9 @@ import gc
 import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import jax
@@ -19,14 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import tracegraph as tg
+from benchmarks.suite.pairs import given, in_pairs, speedup, until_settled
 from benchmarks.suite.process import SIDES, peak
+from benchmarks.suite.same import is_same_program
 from benchmarks.suite.workload import Call, Workload
 from compiler.lowering.compare import Difference, differences
 from compiler.lowering.inputs import few_ulps, moved
 from compiler.rewrite.numerics import LEVELS
 
-ROUNDS: Final = 31
-SECONDS_PER_SAMPLE: Final = 0.02
 FIRST_CALLS: Final = 5
 _BEFORE: Final = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 """The peak of the process when nothing has been compiled yet, in bytes."""
@@ -41,10 +42,6 @@ OWN_NOISE: Final = 2.0
 """Where jit's own result moves further than that when its arguments move by a few ulps, it may
 differ by so many times as much. An optimizer divides a gradient by its own size, and one that is
 zero but for rounding, such as that of the bias of attention's keys, has no digits to compare."""
-
-SLOWER: Final = 0.97
-TURNS: Final = 3
-"""A program that seems slower is measured up to so often, and all its rounds count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +63,11 @@ class Row:
         fired: the rules and kernels that fired, each once.
         noise: how far jit's own result moves when its arguments move by a few ulps, measured where
             the values differ.
-        lead: how many times as fast a rewriting by hand was measured to be; 0 where none was.
+        lead: how many times as fast a rewriting by hand was on another machine; 0 where none was.
         levels: the speed-ups at the numerics levels at which other rules fire.
+        by_hand: how many times as fast that rewriting is here; 0 where there is none.
+        hand_difference: the largest difference of what it gives from what jit gives.
+        same_program: whether XLA made the same program of both sides.
     """
 
     name: str
@@ -84,11 +84,15 @@ class Row:
     noise: float = 0.0
     lead: float = 0.0
     levels: dict[str, float] = field(default_factory=dict[str, float])
+    by_hand: float = 0.0
+    hand_difference: float = 0.0
+    same_program: bool = False
 
     @property
     def is_right(self) -> bool:
-        """Whether the values agree."""
-        return self.difference <= max(LARGEST_DIFFERENCE, OWN_NOISE * self.noise)
+        """Whether the values agree, those of the rewriting by hand too."""
+        allowed = max(LARGEST_DIFFERENCE, OWN_NOISE * self.noise)
+        return max(self.difference, self.hand_difference) <= allowed
 
 
 def measure(workload: Workload, group: str, level: str, limits: tuple[float, float]) -> Row:
@@ -108,9 +112,8 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
     expected = plain(*given(call))
     difference = _difference(expected, ours(*given(call)))
     noise = 0.0 if difference <= LARGEST_DIFFERENCE else _difference(expected, plain(*_near(call)))
-    pairs = _pairs(call, plain, ours)
-    while _speedup(pairs) < SLOWER and len(pairs) < TURNS * ROUNDS:
-        pairs += _pairs(call, plain, ours)
+    pairs = until_settled(call, plain, ours, partial(sides, level=level))
+    by_hand, hand_difference = _by_hand(workload, call, plain, expected)
     compiled = [side.lower(*call.arguments).compile() for side in (plain, ours)]
     memory = _memory(workload.name, level, compiled)
     fired = _fired(call, ours)
@@ -120,7 +123,7 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
         level,
         statistics.median(a for a, _ in pairs),
         statistics.median(b for _, b in pairs),
-        _speedup(pairs),
+        speedup(pairs),
         first,
         memory,
         difference,
@@ -129,7 +132,20 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
         noise,
         workload.lead,
         _other_levels(call, plain, level, fired),
+        by_hand,
+        hand_difference,
+        is_same_program(*(one.as_text() for one in compiled)),
     )
+
+
+def _by_hand(workload: Workload, call: Call, plain: Any, expected: Any) -> tuple[float, float]:
+    """How many times as fast the rewriting by hand is, and how far its values differ."""
+    if workload.by_hand is None:
+        return 0.0, 0.0
+    written = workload.by_hand.call(call)
+    compiled = jax.jit(written.function, donate_argnums=written.donated)
+    difference = _difference(workload.by_hand.kept(expected), compiled(*given(written)))
+    return speedup(in_pairs((call, plain), (written, compiled))), difference
 
 
 def _fired(call: Call, side: Any) -> tuple[str, ...]:
@@ -143,7 +159,7 @@ def _other_levels(call: Call, plain: Any, level: str, fired: tuple[str, ...]) ->
     for other in (one for one in LEVELS if one != level):
         ours = sides(call, other)[1]
         if _fired(call, ours) != fired:
-            found[other] = _speedup(_pairs(call, plain, ours))
+            found[other] = speedup(in_pairs((call, plain), (call, ours)))
     return found
 
 
@@ -157,22 +173,10 @@ def sides(call: Call, level: str) -> tuple[Any, Any]:
     return plain, tg.function(fresh, numerics=level, donate_argnums=call.donated)
 
 
-def given(call: Call) -> list[Any]:
-    """The arguments, those that are given away copied."""
-    return [
-        jax.tree.map(jnp.copy, value) if place in call.donated else value
-        for place, value in enumerate(call.arguments)
-    ]
-
-
 def _near(call: Call) -> list[Any]:
     """The arguments, their floating-point numbers moved by a few ulps."""
     rng = np.random.default_rng(0)
     return [jax.tree.map(lambda leaf: moved(leaf, few_ulps, rng), one) for one in given(call)]
-
-
-def _speedup(pairs: Sequence[tuple[float, float]]) -> float:
-    return statistics.median(a / b for a, b in pairs)
 
 
 def _first_calls(call: Call, level: str) -> float:
@@ -190,29 +194,6 @@ def _first_calls(call: Call, level: str) -> float:
             seconds[side] = time.perf_counter() - start
         ratios.append(seconds[ours] / seconds[plain])
     return statistics.median(ratios)
-
-
-def _pairs(call: Call, plain: Any, ours: Any) -> list[tuple[float, float]]:
-    calls = max(1, round(SECONDS_PER_SAMPLE / max(1e-7, _sample(call, plain, 1))))
-    found: list[tuple[float, float]] = []
-    for turn in range(ROUNDS):
-        gc.collect()
-        sides = (plain, ours) if turn % 2 == 0 else (ours, plain)
-        first, second = (_sample(call, side, calls) for side in sides)
-        found.append((first, second) if turn % 2 == 0 else (second, first))
-    return found
-
-
-def _sample(call: Call, side: Callable[..., Any], calls: int) -> float:
-    """The mean seconds of a run of calls; donated arguments are copied beforehand."""
-    sets = [given(call) for _ in range(calls if call.donated else 1)]
-    jax.block_until_ready(sets)
-    result: Any = None
-    start = time.perf_counter()
-    for index in range(calls):
-        result = side(*sets[index % len(sets)])
-    jax.block_until_ready(result)
-    return (time.perf_counter() - start) / calls
 
 
 def _difference(expected: Any, found: Any) -> float:

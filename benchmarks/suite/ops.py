@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from flax import linen
 from jax import lax
 
-from benchmarks.suite.workload import Array, Call, Workload, normal
+from benchmarks.suite import by_hand
+from benchmarks.suite.workload import Array, ByHand, Call, Workload, normal
 
 
 def _op(
@@ -19,11 +20,13 @@ def _op(
     *shapes: tuple[int, ...],
     level: str = "",
     lead: float = 0.0,
+    by_hand: Callable[..., Any] | None = None,
 ) -> Workload:
     def make() -> Call:
         return Call(function, tuple(normal(i, *shape) for i, shape in enumerate(shapes)))
 
-    return Workload(name, make, level=level, lead=lead)
+    written = None if by_hand is None else ByHand(by_hand)
+    return Workload(name, make, level=level, lead=lead, by_hand=written)
 
 
 def _conv(x: Array, w: Array, **options: Any) -> Array:
@@ -76,21 +79,59 @@ OPS: Final = (
         *((1024, 1024), (1024, 1024), (1024,)),
         level="reassociate",
         lead=50,
+        by_hand=by_hand.product_with_vector_first,
     ),
-    _op("cumsum (64, 8192)", lambda x: jnp.cumsum(x, 1), (64, 8192), lead=4.5),
+    _op(
+        "cumsum (64, 8192)",
+        lambda x: jnp.cumsum(x, 1),
+        (64, 8192),
+        lead=4.5,
+        by_hand=by_hand.cumsum_by_triangles,
+    ),
     _op("cumprod (1024, 1024), rows", lambda x: jnp.cumprod(x, 0), (1024, 1024)),
     _op("cummax (1024, 1024), rows", lambda x: lax.cummax(x, axis=0), (1024, 1024)),
     _op("cumlogsumexp (512, 512)", lambda x: lax.cumlogsumexp(x, axis=1), (512, 512)),
-    _op("argmax (512, 4096)", lambda x: jnp.argmax(x, -1), _WIDE, lead=3.7),
-    _op("sort (512, 4096)", lambda x: jnp.sort(x, -1), _WIDE, lead=4.0),
-    _op("argsort (512, 4096)", lambda x: jnp.argsort(x, -1), _WIDE, lead=4.8),
+    _op(
+        "argmax (512, 4096)",
+        lambda x: jnp.argmax(x, -1),
+        _WIDE,
+        lead=3.7,
+        by_hand=by_hand.argmax_by_max,
+    ),
+    _op(
+        "sort (512, 4096)",
+        lambda x: jnp.sort(x, -1),
+        _WIDE,
+        lead=4.0,
+        by_hand=by_hand.sort_by_integers,
+    ),
+    _op(
+        "argsort (512, 4096)",
+        lambda x: jnp.argsort(x, -1),
+        _WIDE,
+        lead=4.8,
+        by_hand=by_hand.argsort_by_packing,
+    ),
     _op("median (512, 4096)", lambda x: jnp.median(x, -1), _WIDE),
     _op("top 8 of (512, 4096)", lambda x: lax.top_k(x, 8), _WIDE),
     _op("sum over leading axis (32, 256, 256)", lambda x: x.sum(0), (32, 256, 256)),
     _op("max pool 3x3/2", _pool(3, 2), _IMAGE),
-    _op("max pool 2x2, gradient", _grad(_pool(2, 2)), _IMAGE, lead=10),
+    _op(
+        "max pool 2x2, gradient",
+        _grad(_pool(2, 2)),
+        _IMAGE,
+        lead=10,
+        by_hand=by_hand.pool_gradient_by_places,
+    ),
     _op("max pool 3x3/2, gradient", _grad(_pool(3, 2)), _IMAGE),
-    _op("depthwise conv 3x3", _depthwise, (8, 32, 32, 128), (3, 3, 1, 128), lead=23),
+    _op(
+        "depthwise conv 3x3",
+        _depthwise,
+        (8, 32, 32, 128),
+        (3, 3, 1, 128),
+        lead=23,
+        by_hand=by_hand.depthwise_by_shifts,
+    ),
     _op("depthwise conv 3x3, gradient", _grad(_depthwise), (8, 32, 32, 128), (3, 3, 1, 128)),
     _op("grouped conv 3x3", _grouped, (8, 32, 32, 128), (3, 3, 16, 128)),
     _op("grouped conv 3x3, gradient", _grad(_grouped), (8, 32, 32, 128), (3, 3, 16, 128)),

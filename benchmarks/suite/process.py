@@ -40,7 +40,8 @@ def main(side: str, level: str, name: str) -> None:
     """Runs the workload and prints the peak."""
     import jax
 
-    from benchmarks.suite.measure import given, sides
+    from benchmarks.suite.measure import sides
+    from benchmarks.suite.pairs import given
     from benchmarks.suite.workloads import named
 
     call = named(name).make()

@@ -10,7 +10,8 @@ import optax
 from jax import lax
 
 from benchmarks import models
-from benchmarks.suite.workload import Array, Call, Workload, normal
+from benchmarks.suite import by_hand
+from benchmarks.suite.workload import Array, ByHand, Call, Workload, normal
 
 
 def _vae() -> Call:
@@ -133,7 +134,14 @@ SIMULATIONS: Final = (
     Workload("n-body step", _n_body),
     Workload("Hamiltonian Monte Carlo step", _sampling),
     Workload("Kalman filter, value and gradient", _kalman),
-    Workload("Adam over 200 leaves", _adam, lead=5),
-    Workload("attention by einsum", _attention, lead=3.5),
-    Workload("gelu MLP, value and gradient", _gelu_gradient, lead=1.8),
+    Workload("Adam over 200 leaves", _adam, lead=5, by_hand=ByHand(kept=by_hand.flat)),
+    Workload(
+        "attention by einsum", _attention, lead=3.5, by_hand=ByHand(by_hand.attention_by_head)
+    ),
+    Workload(
+        "gelu MLP, value and gradient",
+        _gelu_gradient,
+        lead=1.8,
+        by_hand=ByHand(by_hand.gelu_gradient_in_matrices),
+    ),
 )

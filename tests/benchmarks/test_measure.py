@@ -8,16 +8,17 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks.suite import measure as measuring
+from benchmarks.suite import pairs as pairing
 from benchmarks.suite.process import SIDES, peak
-from benchmarks.suite.workload import Call, Workload
+from benchmarks.suite.workload import ByHand, Call, Workload
 from benchmarks.suite.workloads import GROUPS, named
 from tests.benchmarks.made_up import PLAIN
 
 
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
-    monkeypatch.setattr(measuring, "ROUNDS", 2)
-    monkeypatch.setattr(measuring, "SECONDS_PER_SAMPLE", 1e-4)
+    monkeypatch.setattr(pairing, "ROUNDS", 2)
+    monkeypatch.setattr(pairing, "SECONDS_PER_SAMPLE", 1e-4)
     monkeypatch.setattr(measuring, "FIRST_CALLS", 1)
 
 
@@ -31,6 +32,8 @@ def test_a_row_has_both_sides():
     assert found.is_right
     assert min(found.jit, found.ours, found.speedup, found.first_call, found.memory) > 0
     assert (found.level, found.lead, found.levels, found.fired) == ("rounding", 0.0, {}, ())
+    assert (found.by_hand, found.hand_difference) == (0.0, 0.0)
+    assert found.same_program
 
 
 def test_arguments_that_are_given_away_are_copied_for_each_call():
@@ -43,6 +46,27 @@ def test_a_row_at_a_level_of_its_own_and_the_other_levels():
     assert (found.level, found.lead) == ("reassociate", 2.0)
     assert "contraction-order" in found.fired
     assert {"exact", "rounding"} <= found.levels.keys()
+    assert not found.same_program
+
+
+def test_a_rewriting_by_hand_is_measured_and_its_values_compared():
+    right = row(lambda x: x + x, jnp.ones(8), by_hand=ByHand(lambda x: 2 * x))
+    assert right.by_hand > 0
+    assert (right.hand_difference, right.is_right) == (0.0, True)
+    wrong = row(lambda x: x + x, jnp.ones(8), by_hand=ByHand(lambda x: 3 * x))
+    assert (wrong.difference, wrong.hand_difference, wrong.is_right) == (0.0, 0.5, False)
+
+
+def test_a_rewriting_by_hand_may_keep_its_arguments_in_another_form():
+    shapes = []
+
+    def double(x):
+        shapes.append(x.shape)
+        return x * 2
+
+    found = row(double, jnp.ones((4, 2)), donated=(0,), by_hand=ByHand(kept=jnp.ravel))
+    assert found.is_right
+    assert set(shapes) == {(4, 2), (8,)}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from benchmarks.suite.report import (
     table,
     verdicts,
 )
-from tests.benchmarks.made_up import FORWARD, PEERS, PLAIN, ROWS
+from tests.benchmarks.made_up import FORWARD, PEERS, PLAIN, ROWS, TRAIN
 
 
 def _rows(lines: list[str]) -> list[list[str]]:
@@ -77,4 +77,37 @@ def test_values_may_differ_by_what_jit_itself_moves():
     for difference, noise, is_right in ((1e-5, 0, True), (1e-3, 0, False), (1e-3, 6e-4, True)):
         row = dataclasses.replace(PLAIN, difference=difference, noise=noise)
         assert row.is_right == is_right
-        assert ("all agree" in verdicts([row])[3]) == is_right
+        assert ("values: all agree" in verdicts([row])) == is_right
+
+
+def test_the_verdict_names_both_rewritings_by_hand():
+    rows = [
+        dataclasses.replace(FORWARD, lead=4.0, by_hand=2.5),
+        dataclasses.replace(TRAIN, lead=2.0),
+    ]
+    assert verdicts(rows)[-2:] == [
+        "at least 0.7 of the speed-up by hand here on 1 of 1 holds",
+        "at least 0.7 of the speed-up by hand there on 1 of 2; MISSED on MLP, forward (0.50)",
+    ]
+    head, _, first, second = _rows(markdown_table(rows))
+    places = head.index("by hand here"), head.index("by hand there")
+    assert [[cells[place] for place in places] for cells in (first, second)] == [
+        ["2.50", "4"],
+        ["", "2"],
+    ]
+
+
+def test_a_row_of_the_same_program_says_so_and_keeps_its_ratio():
+    same = dataclasses.replace(PLAIN, speedup=0.95, same_program=True)
+    other = dataclasses.replace(PLAIN, name="sort", speedup=0.96)
+    assert [cells[-1] for cells in _rows(markdown_table([same, other]))[2:]] == [
+        "same program",
+        "-",
+    ]
+    assert verdicts([same, other])[:2] == [
+        "slowest, softmax (same program): 0.950, at least 0.97 MISSED",
+        "slowest of another program than jit's, sort: 0.960, at least 0.97 MISSED",
+    ]
+    assert verdicts([same, dataclasses.replace(other, speedup=0.9)])[0] == (
+        "slowest, sort: 0.900, at least 0.97 MISSED"
+    )

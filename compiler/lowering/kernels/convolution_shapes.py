@@ -13,6 +13,7 @@ several times as long for large ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Final, cast
 
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ from compiler.lowering.kernels.convolution_terms import (
     met,
 )
 from compiler.lowering.kernels.kernel import Evidence, product
+from compiler.lowering.kernels.windows import every
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
 
@@ -49,23 +51,77 @@ MIN_SEEN: Final = 20_000_000
 MAX_DEPTH: Final = 8
 """More slices take too long to compile."""
 
+MAX_STORED: Final = 8 << 20
+"""Bytes that the slices, or what each of them gives, may take at once."""
+
 
 def _by_depth(m: Match) -> Callable[..., Any]:
+    """In one of three forms, the one that stores the least; where all store much, part by part."""
     c = convolution_of(m.root)
     flat = c.inner(1)
+    copied, added = _stored(c, c.sizes, c.features), _stored(c, c.out, c.out_features)
+    if min(copied, added) > MAX_STORED:
+        form = _slice_by_slice
+    else:
+        form = _side_by_side if copied < added else _added_up
 
     def kernel(*operands: Any) -> Any:
         x, w = c.filled(c.image(operands[0]), already(c, flat)), c.weights(operands[-1])
-        total: Any = None
-        for i in range(c.window[0]):
-            first = i * c.dilation[0]
-            last = first + (c.out[0] - 1) * c.strides[0]
-            slices = x[:, first : last + 1 : c.strides[0]]
-            term = plain(flat, slices.reshape(-1, *slices.shape[2:]), w[i])
-            total = term if total is None else total + term
-        return c.result(total.reshape(x.shape[0], c.out[0], *total.shape[1:]))
+        return c.result(form(c, flat, x, w))
 
     return kernel
+
+
+def _stored(c: Convolution, sizes: Sequence[int], features: int) -> int:
+    """Bytes of a flat image of all results, for each slice of the window."""
+    count = c.batch * c.window[0] * c.out[0] * product(sizes[1:]) * features
+    return c.wide.itemsize * count
+
+
+def _added_up(c: Convolution, flat: Convolution, x: Any, w: Any) -> Any:
+    """A convolution for each slice of the window, all of them stored and added."""
+    terms = [plain(flat, _flat(part), w[i]) for i, part in enumerate(_met_in_depth(c, x))]
+    return _deep(c, reduce(lax.add, terms))
+
+
+def _side_by_side(c: Convolution, flat: Convolution, x: Any, w: Any) -> Any:
+    """One convolution of all slices that a window meets, their features side by side."""
+    images = _flat(jnp.concatenate(_met_in_depth(c, x), -1))
+    return _deep(c, plain(flat, images, _side_by_side_weights(c, w)))
+
+
+def _slice_by_slice(c: Convolution, flat: Convolution, x: Any, w: Any) -> Any:
+    """The same for one slice of the result after the other."""
+    depth, weights = (c.window[0] - 1) * c.dilation[0] + 1, _side_by_side_weights(c, w)
+
+    def step(i: Any, joined: Any) -> Any:
+        n, place = i // c.out[0], i % c.out[0]
+        start = (n, place * c.strides[0], 0, 0, 0)
+        slices = lax.dynamic_slice(x, start, (1, depth, *x.shape[2:]))[:, :: c.dilation[0]]
+        image = jnp.moveaxis(slices, 1, -2).reshape(1, *x.shape[2:-1], -1)
+        found = plain(flat, image, weights)
+        return lax.dynamic_update_slice(joined, found[:, None], (n, place, 0, 0, 0))
+
+    joined = jnp.zeros((c.batch, *c.out, c.out_features), c.wide)
+    return lax.fori_loop(0, c.batch * c.out[0], step, joined)
+
+
+def _met_in_depth(c: Convolution, x: Any) -> list[Any]:
+    """For each slice of the window the slices of the image that it meets."""
+    starts = [i * c.dilation[0] for i in range(c.window[0])]
+    return [every(x, 1, start, c.strides[0], c.out[0]) for start in starts]
+
+
+def _side_by_side_weights(c: Convolution, w: Any) -> Any:
+    return jnp.moveaxis(w, 0, -3).reshape(*c.window[1:], -1, c.out_features)
+
+
+def _flat(x: Any) -> Any:
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _deep(c: Convolution, y: Any) -> Any:
+    return y.reshape(c.batch, c.out[0], *y.shape[1:])
 
 
 def _by_dots(m: Match) -> Callable[..., Any]:
@@ -207,6 +263,12 @@ KERNELS: Final = (
         evidence=(
             Evidence(
                 example(lambda x, w: convolve(x, w), "f32[2,16,32,32,16]", "f32[3,3,3,16,16]"), 5.0
+            ),
+            Evidence(
+                example(lambda x, w: convolve(x, w), "f32[2,16,32,32,3]", "f32[3,3,3,3,16]"), 9.1
+            ),
+            Evidence(
+                example(lambda x, w: convolve(x, w), "f32[1,16,64,64,32]", "f32[3,3,3,32,32]"), 2.3
             ),
         ),
     ),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compiler.lowering.inputs import edge_values, moved
-from compiler.lowering.kernels import GROUPS, KERNELS
+from compiler.lowering.kernels import GROUPS, KERNELS, convolution_shapes, kernel
 from compiler.lowering.kernels.convolution_forms import LAYOUTS
 from compiler.lowering.rule_cases import PREPARE, apply, function_of, graph_of
 from compiler.passes.manager import PassManager
@@ -63,6 +63,7 @@ CASES = {
     "a row in groups of one": case((2, 7, 2), (3, 1, 4), 2),
     "depth in groups": case((2, 4, 4, 4, 4), (3, 3, 3, 2, 4), 2),
     "groups, one place": case((2, 5, 5, 4), (1, 1, 2, 6), 2),
+    "a row in many groups": case((2, 7, 9), (3, 1, 9), 9),
     "groups of ten": case((2, 5, 5, 20), (3, 3, 10, 20), 2),
     "one place": case((2, 5, 5, 3), (1, 1, 3, 4)),
     "one place, strides": case((2, 5, 6, 3), (1, 1, 3, 4), stride=2),
@@ -117,6 +118,52 @@ def test_every_kernel_gives_what_xla_gives(title, way):
         for edged in infinities(arguments, rng):
             is_nan = np.isnan(found(*edged)), np.isnan(expected(*edged))
             np.testing.assert_array_equal(*is_nan, err_msg=name)
+
+
+@pytest.mark.parametrize("form", ["_added_up", "_side_by_side", "_slice_by_slice"])
+@pytest.mark.parametrize(
+    "title", [title for title in CASES if title.startswith("depth,") or title == "depth"]
+)
+def test_each_form_of_a_deep_convolution_is_right(title, form, monkeypatch):
+    for one in ("_added_up", "_side_by_side", "_slice_by_slice"):
+        monkeypatch.setattr(convolution_shapes, one, getattr(convolution_shapes, form))
+    monkeypatch.setattr(kernel, "_made", {})
+    function, image, window = CASES[title]
+    rng = np.random.default_rng(1)
+    arguments = [jnp.asarray(rng.standard_normal(s), np.float32) for s in (image, window)]
+    graph = PassManager(PREPARE).run(graph_of(function, arguments)).graph
+    outcome = apply(KERNELS["convolution-by-depth"].rule(always=True), graph)
+    assert outcome.log.firings
+    found = jax.jit(lambda *a: function_of(outcome.graph)(*a)[0])
+    is_loop = "while" in found.lower(*arguments).as_text()
+    assert is_loop == (form == "_slice_by_slice")
+    expected = jax.jit(function)
+    np.testing.assert_allclose(found(*arguments), expected(*arguments), rtol=1e-5, atol=1e-5)
+    for edged in infinities(arguments, rng):
+        np.testing.assert_array_equal(np.isnan(found(*edged)), np.isnan(expected(*edged)))
+
+
+@pytest.mark.parametrize(
+    ("image", "window", "stride", "form"),
+    [
+        ((2, 16, 32, 32, 16), (3, 3, 3, 16, 16), 1, "_added_up"),
+        ((2, 16, 32, 32, 16), (3, 3, 3, 16, 32), 2, "_added_up"),
+        ((2, 16, 32, 32, 3), (3, 3, 3, 3, 16), 1, "_side_by_side"),
+        ((1, 16, 64, 64, 32), (3, 3, 3, 32, 32), 1, "_slice_by_slice"),
+    ],
+)
+def test_a_deep_convolution_has_the_form_that_stores_the_least(
+    image, window, stride, form, monkeypatch
+):
+    used = []
+    right = getattr(convolution_shapes, form)
+    monkeypatch.setattr(convolution_shapes, form, lambda *a: used.append(form) or right(*a))
+    monkeypatch.setattr(kernel, "_made", {})
+    function, *_ = case(image, window, stride=stride)
+    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (image, window)]
+    graph = PassManager(PREPARE).run(graph_of(function, arguments)).graph
+    assert apply(KERNELS["convolution-by-depth"].rule(), graph).log.firings
+    assert used == [form]
 
 
 def infinities(arguments, rng):

@@ -1,0 +1,93 @@
+"""Two sides called in turn, and again with both compiled anew where the second seems slower."""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.suite.workload import Call
+
+ROUNDS: Final = 31
+SECONDS_PER_SAMPLE: Final = 0.02
+SLOWER: Final = 0.97
+TURNS: Final = 3
+"""A program that seems slower is measured up to so often, and all its rounds count."""
+
+Pairs: TypeAlias = "list[tuple[float, float]]"
+"""Seconds of a call of both sides, by round."""
+
+Side: TypeAlias = "tuple[Call, Any]"
+"""What is compiled, and what it is called with."""
+
+
+def given(call: Call) -> list[Any]:
+    """The arguments, those that are given away copied."""
+    return [
+        jax.tree.map(jnp.copy, value) if place in call.donated else value
+        for place, value in enumerate(call.arguments)
+    ]
+
+
+def speedup(pairs: Pairs) -> float:
+    """The median over the rounds of the first side's time over the second's."""
+    return statistics.median(a / b for a, b in pairs)
+
+
+def in_pairs(first: Side, second: Side) -> Pairs:
+    """The seconds of both sides in turn, each round in the other order."""
+    calls = max(1, round(SECONDS_PER_SAMPLE / max(1e-7, _sample(first, 1))))
+    found: Pairs = []
+    for turn in range(ROUNDS):
+        gc.collect()
+        both = (first, second) if turn % 2 == 0 else (second, first)
+        one, other = (_sample(side, calls) for side in both)
+        found.append((one, other) if turn % 2 == 0 else (other, one))
+    return found
+
+
+def until_settled(
+    call: Call, plain: Any, ours: Any, anew: Callable[[Call], Sequence[Any]]
+) -> Pairs:
+    """The seconds of both sides; measured again as long as the second seems slower.
+
+    Where a buffer lies decides over several percent, and stays as it is from call to call. So both
+    sides are compiled anew each time, and get copies of the arguments. All rounds count.
+
+    Args:
+        call: what both sides are called with.
+        plain: the first side, compiled.
+        ours: the second side, compiled.
+        anew: compiles both sides again.
+    """
+    pairs = in_pairs((call, plain), (call, ours))
+    while speedup(pairs) < SLOWER and len(pairs) < TURNS * ROUNDS:
+        fresh = replace(call, arguments=jax.tree.map(jnp.copy, call.arguments))
+        sides = [(fresh, side) for side in anew(fresh)]
+        for side in sides:
+            _sample(side, 1)
+        pairs += in_pairs(*sides)
+    return pairs
+
+
+def _sample(side: Side, calls: int) -> float:
+    """The mean seconds of a run of calls; donated arguments are copied beforehand."""
+    call, function = side
+    sets = [given(call) for _ in range(calls if call.donated else 1)]
+    jax.block_until_ready(sets)
+    result: Any = None
+    start = time.perf_counter()
+    for index in range(calls):
+        result = function(*sets[index % len(sets)])
+    jax.block_until_ready(result)
+    return (time.perf_counter() - start) / calls
