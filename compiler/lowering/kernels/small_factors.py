@@ -29,22 +29,16 @@ from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, op, var
 from compiler.rewrite.rule import example
 
-MAX_ROWS: Final = 8
-"""A system of more rows is compiled for too long."""
-
-MAX_FACTOR: Final = 4
-"""A factor of more rows is compiled for too long."""
-
-MAX_LONG: Final = 1 << 16
-"""Numbers of matrices of more than four rows lie too far apart where there are more in all."""
+MAX_ROWS: Final = 4
+"""More rows take too long to compile, and few matrices of them are slower."""
 
 MIN_COLUMNS: Final = 512
 """Fewer right sides in all are solved before the difference can be measured."""
 
 MIN_BATCH: Final = 512
 
-MAX_SIZE: Final = 1 << 24
-"""The solution is stored once more, which nothing larger shall be."""
+MAX_SIZE: Final = 1 << 21
+"""The solution is stored once more beside the library's copies, which nothing larger shall be."""
 
 
 def _substituted(m: Match) -> Callable[..., Any]:
@@ -124,9 +118,8 @@ def _has_rows(m: Match) -> str | None:
 
 
 def _are_few_rows(m: Match) -> str | None:
-    rows, size = shape(m.a)[-1], product(shape(m.a))
-    most = MAX_SIZE if rows <= MAX_FACTOR else MAX_LONG
-    if rows > MAX_ROWS or size + product(shape(m.b)) > most:
+    rows, size = shape(m.a)[-1], product(shape(m.a)) + product(shape(m.b))
+    if rows > MAX_ROWS or size > MAX_SIZE:
         return f"{rows} rows, or so many matrices, are no better written out"
     columns = product(shape(m.b)) // rows
     return None if columns >= MIN_COLUMNS else f"{columns} right sides are few"
@@ -134,7 +127,7 @@ def _are_few_rows(m: Match) -> str | None:
 
 def _is_small(m: Match) -> str | None:
     rows, batch = shape(m.a)[-1], product(shape(m.a)[:-2])
-    if rows > MAX_FACTOR or product(shape(m.a)) > MAX_SIZE:
+    if rows > MAX_ROWS or product(shape(m.a)) > MAX_SIZE:
         return f"{rows} rows, or so many matrices, are no better written out"
     return None if batch >= MIN_BATCH else f"{batch} matrices are few"
 
@@ -178,8 +171,8 @@ KERNELS: Final = (
         rejects=(example(_solve(lower=True), "f32[0,3,3]", "f32[0,3,2]"),),
         evidence=(
             Evidence(example(_solve(lower=True), *_systems((4096, 4, 4), (4096, 4, 4))), 1.9),
-            Evidence(example(_solve(lower=True), *_systems((512, 8, 8), (512, 8, 1))), 3.6),
-            Evidence(example(_solve(lower=True), *_systems((512, 8, 8), (512, 8, 8))), 1.6),
+            Evidence(example(_solve(lower=True), *_systems((512, 2, 2), (512, 2, 1))), 4.4),
+            Evidence(example(_solve(lower=True), *_systems((512, 4, 4), (512, 4, 1))), 2.4),
         ),
     ),
     Kernel(
