@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import jax
 
-from compiler.ir.attributes import Attributes, attribute_key
+from compiler.ir.attributes import Attribute, Attributes, Opaque, attribute_key
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.types import ArrayType, Type
@@ -72,6 +72,16 @@ class JaxHost:
         many = jax.vmap(one, in_axes=places, out_axes=0, axis_size=size)
         pairs = zip(graph.parameters, batched, strict=True)
         return _graph_of(many, [_stacked(v.type, size) if flag else v.type for v, flag in pairs])
+
+    def carried(self, attribute: Attribute) -> Graph | None:
+        """See ``Host.carried``."""
+        jaxpr = attribute.handle if isinstance(attribute, Opaque) else None
+        if not jax_compat.is_jaxpr(jaxpr):
+            return None
+        graph = import_jaxpr(jaxpr)
+        if any(info.captured for info in graph.parameter_info):
+            return None
+        return PassManager(SPLICE_PIPELINE).run(graph).graph
 
 
 def _result_types(name: str, operands: Sequence[Type], attributes: Attributes) -> tuple[Type, ...]:

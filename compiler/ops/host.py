@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from compiler.ir.attributes import Attributes
+from compiler.ir.attributes import Attribute, Attributes
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.ir.types import Type
@@ -41,6 +41,13 @@ class Host(Protocol):
 
         Raises:
             TracegraphError: an op of the graph cannot be batched.
+        """
+        ...
+
+    def carried(self, attribute: Attribute) -> Graph | None:
+        """The graph of a jaxpr that an attribute carries whole.
+
+        None where it carries none (it was read from text), or one with large arrays in it.
         """
         ...
 
