@@ -21,6 +21,7 @@ from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.manager import PassManager, Result
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.tile import TileRows
 from compiler.rewrite.driver import score
 from compiler.rewrite.log import Firing, NearMiss
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
@@ -160,13 +161,16 @@ def _nearest(program: Program | _Read, firings: Sequence[Firing]) -> list[NearMi
     return sorted(misses.values(), key=lambda miss: -miss.progress)[:MISSES]
 
 
+_LEVELLED: Final = (Rewrite, LowerPlatform, TileRows)
+
+
 def _level_of(pipeline: Pipeline) -> Numerics:
     """The freest level that a pass of the pipeline admits."""
-    steps = [step for step in pipeline.passes() if isinstance(step, Rewrite | LowerPlatform)]
+    steps = [step for step in pipeline.passes() if isinstance(step, _LEVELLED)]
     return max((parse_level(step.numerics) for step in steps), default=Numerics.EXACT)
 
 
 def _without_kernels(pipeline: Pipeline) -> Pipeline:
     """The passes that decide what is computed: neither kernels nor marks."""
-    kept = [s for s in pipeline.split()[0].steps if not isinstance(s, LowerPlatform)]
+    kept = [s for s in pipeline.split()[0].steps if not isinstance(s, LowerPlatform | TileRows)]
     return Pipeline(tuple(kept))

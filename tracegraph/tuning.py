@@ -27,6 +27,7 @@ from compiler.passes.base import Pass
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.tile import RULE, TileRows
 from compiler.passes.unroll import Unroll
 from compiler.rewrite.log import Firing
 from compiler.rules import all_rules
@@ -92,7 +93,7 @@ def alternatives(graph: Graph, firings: list[Firing]) -> Iterator[Choice]:
     for option in COMPILER_OPTIONS.get(jax.default_backend(), ()):
         yield Choice(options=(option,))
     fired = list(dict.fromkeys(firing.rule for firing in firings))
-    for name in sorted(fired, key=lambda name: name not in KERNELS):
+    for name in sorted(fired, key=lambda name: name not in (*KERNELS, RULE)):
         yield Choice((name,))
     for factor in FACTORS:
         if any(Unroll(factor).applies_to(op) for op in walk(graph)):
@@ -115,6 +116,8 @@ def _step(step: Pass | Repeat, names: tuple[str, ...]) -> Pass | Repeat:
         return replace(step, body=_skipping(step.body, names))
     if isinstance(step, LowerPlatform):
         return replace(step, skip=_joined(step.skip, [n for n in names if n in KERNELS]))
+    if isinstance(step, TileRows) and RULE in names:
+        return replace(step, rows=0)
     if isinstance(step, Rewrite):
         extra = tuple(rule for rule in step.extra if rule.name not in names)
         return replace(

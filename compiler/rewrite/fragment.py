@@ -15,7 +15,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Operation, Region, Value
 from compiler.ir.locations import Location, fuse
 from compiler.ir.types import ArrayType, Type
-from compiler.ir.walk import clone_operation
+from compiler.ir.walk import clone_operation, walk
 from compiler.ops.definition import is_removable
 from compiler.rewrite.expression import Expr, Node, Term, leaves_of, new, nodes_of
 
@@ -153,7 +153,15 @@ def _add_graph(
             copy.context = anchor.context
         mutate.append(region, copy)
         mutate.set_location(copy, location)
+        _locate_inner(copy, location)
     return [mapping[value] for value in graph.outputs]
+
+
+def _locate_inner(op: Operation, location: Location) -> None:
+    """Gives ops in the regions of another one, of which no line is known, the place of that one."""
+    for inner in (inner for region in op.regions for inner in walk(region)):
+        if not inner.location.frames:
+            mutate.set_location(inner, location)
 
 
 def _check_home(anchor: Operation, leaves: Sequence[Value]) -> None:

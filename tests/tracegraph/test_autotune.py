@@ -70,6 +70,19 @@ def test_a_kernel_that_does_not_pay_here_is_left_out(tmp_path, prefer):
     assert "without cumsum-by-rows" in str(step.explain(X))
 
 
+def test_rows_in_blocks_that_do_not_pay_here_are_stored(tmp_path, prefer):
+    def nearest(x, y):
+        return jnp.min(x @ y.T, 1)
+
+    prefer("tile-rows{min_elements=1024,rows=0}")
+    x, y = jnp.ones((64, 4)), jnp.ones((512, 4))
+    passes = "inline,tile-rows{min_elements=1024}"
+    step = tg.function(nearest, passes=passes, autotune=tuned(tmp_path))
+    check(step(x, y), jax.jit(nearest)(x, y))
+    assert "platform_index" not in [op.name for op in walk(step.graph(x, y))]
+    assert "without rows-in-blocks" in str(step.explain(x, y))
+
+
 def test_several_departures_are_joined(tmp_path, prefer):
     prefer("skip=cumsum-by-rows},", "unroll{factor=2}")
     step = tg.function(looped, autotune=tuned(tmp_path))
