@@ -2,7 +2,8 @@
 
 An op *carries* an axis if each place along it in the results depends on the same place in the
 operands alone, or if it sums over the axis. Then it can be computed for some places at a time. What
-is asked here is one op and one axis; any of its ends may be known.
+is asked here is one op and one axis; any of its ends may be known. Sorts and running sums are no
+such ops here: kernels compute them many times faster as a whole than XLA does in a loop.
 """
 
 from __future__ import annotations
@@ -152,16 +153,6 @@ def _reduce(op: Operation, operands: Sequence[Axis], result: Axis) -> Ends | Non
     return _without(op, axes, operands, result)
 
 
-def _along_others(name: str) -> _Carry:
-    """A carry of ops that work along an axis of their own and keep all."""
-
-    def carry(op: Operation, operands: Sequence[Axis], result: Axis) -> Ends | None:
-        ends = _same(op, operands, result)
-        return None if ends is None or ends.result == op.attributes.get(name) else ends
-
-    return carry
-
-
 def _iota(_op: Operation, _operands: Sequence[Axis], result: Axis) -> Ends | None:
     return Ends((), result)
 
@@ -213,12 +204,10 @@ _REDUCE: Final = (
     *("argmax", "argmin", "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod"),
     *("reduce_sum", "reduce_xor"),
 )
-_CUMULATIVE: Final = ("cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum")
 
 _CARRIES: Final[Mapping[str, _Carry]] = {
     **dict.fromkeys([*ELEMENTWISE, *_ROW_BY_ROW], _same),
     **dict.fromkeys(_REDUCE, _reduce),
-    **dict.fromkeys(_CUMULATIVE, _along_others("axis")),
     "broadcast_in_dim": _broadcast,
     "dot_general": _dot,
     "gather": _gather,
