@@ -18,10 +18,16 @@ from benchmarks.suite.plot import Bar
 
 _TITLES: Final = {
     "programs": "Whole programs",
+    "large in between": "Large in between",
     "ops": "Single ops",
     "no pattern": "Programs without any pattern",
 }
-_COLORS: Final = {"programs": "#4e8fc0", "ops": "#5aa982", "no pattern": "#9a9a9a"}
+_COLORS: Final = {
+    "programs": "#4e8fc0",
+    "large in between": "#c98b6b",
+    "ops": "#5aa982",
+    "no pattern": "#9a9a9a",
+}
 _MARKS: Final = (("D", "#c0392b"), ("s", "#e09a1a"), ("o", "#6c3f9c"))
 _TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _STYLE: Final[dict[str, Any]] = {

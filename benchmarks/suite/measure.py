@@ -28,7 +28,7 @@ from compiler.lowering.compare import Difference, differences
 from compiler.lowering.inputs import few_ulps, moved
 from compiler.rewrite.numerics import LEVELS
 
-FIRST_CALLS: Final = 5
+FIRST_CALLS: Final = 3
 _BEFORE: Final = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 """The peak of the process when nothing has been compiled yet, in bytes."""
 

@@ -16,6 +16,7 @@ END: Final = "<!-- the results end -->"
 
 _TITLES: Final = {
     "programs": "Whole programs",
+    "large in between": "Large in between",
     "ops": "Single ops",
     "no pattern": "Programs without any pattern",
 }

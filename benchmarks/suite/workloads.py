@@ -8,10 +8,12 @@ from benchmarks.suite.networks import NETWORKS
 from benchmarks.suite.ops import OPS
 from benchmarks.suite.plain import PLAIN
 from benchmarks.suite.simulations import SIMULATIONS
+from benchmarks.suite.unstored import UNSTORED
 from benchmarks.suite.workload import Workload
 
 GROUPS: Final[dict[str, tuple[Workload, ...]]] = {
     "programs": (*NETWORKS, *SIMULATIONS),
+    "large in between": UNSTORED,
     "ops": OPS,
     "no pattern": PLAIN,
 }
