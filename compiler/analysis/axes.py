@@ -8,7 +8,7 @@ such ops here: kernels compute them many times faster as a whole than XLA does i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -177,26 +177,30 @@ def _dot(op: Operation, operands: Sequence[Axis], result: Axis) -> Ends | None:
 
 def _gather(op: Operation, operands: Sequence[Axis], result: Axis) -> Ends | None:
     """Each row reads at places of its own: the axis is a batching one of both."""
-    numbers = "dimension_numbers"
-    batching = field(op, numbers, "operand_batching_dims")
-    of_indices = field(op, numbers, "start_indices_batching_dims")
-    windows = field(op, numbers, "offset_dims")
-    outer = [i for i in range(len(_sizes(op.results[0]))) if i not in windows]
-    pairs = zip(batching, of_indices, strict=True)
-    found = (Ends((a, b), outer[b]) for a, b in pairs)
+    rows = _own_rows(op, op.results[0], "start_indices_batching_dims", "offset_dims")
+    found = (Ends((a, b), c) for a, b, c in rows)
     return next((ends for ends in found if _agrees(ends, operands, result)), None)
 
 
 def _scatter(op: Operation, operands: Sequence[Axis], result: Axis) -> Ends | None:
     """Each row is written to at places of its own, by updates of its own."""
-    numbers = "dimension_numbers"
-    batching = field(op, numbers, "operand_batching_dims")
-    of_indices = field(op, numbers, "scatter_indices_batching_dims")
-    windows = field(op, numbers, "update_window_dims")
-    outer = [i for i in range(len(_sizes(op.operands[2]))) if i not in windows]
-    pairs = zip(batching, of_indices, strict=True)
-    found = (Ends((a, b, outer[b]), a) for a, b in pairs)
+    updates = op.operands[2]
+    rows = _own_rows(op, updates, "scatter_indices_batching_dims", "update_window_dims")
+    found = (Ends((a, b, c), a) for a, b, c in rows)
     return next((ends for ends in found if _agrees(ends, operands, result)), None)
+
+
+def _own_rows(
+    op: Operation, parts: Value, batching: str, windows: str
+) -> Iterator[tuple[int, int, int]]:
+    """The axes whose places have indices of their own: in the array, the indices and the parts."""
+    numbers = "dimension_numbers"
+    inner = field(op, numbers, windows)
+    outer = [i for i in range(len(_sizes(parts))) if i not in inner]
+    pairs = zip(
+        field(op, numbers, "operand_batching_dims"), field(op, numbers, batching), strict=True
+    )
+    return ((axis, of_indices, outer[of_indices]) for axis, of_indices in pairs)
 
 
 _ROW_BY_ROW: Final = ("convert_element_type", "copy", "name", "stop_gradient")
