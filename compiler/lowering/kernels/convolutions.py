@@ -27,6 +27,7 @@ from compiler.lowering.kernels.convolution_terms import (
     met,
 )
 from compiler.lowering.kernels.kernel import Evidence, product
+from compiler.lowering.kernels.offsets import offsets
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
 
@@ -36,9 +37,9 @@ MANY: Final = 4
 MAX_TAPS: Final = 64
 """More multiplications in one expression take too long to compile."""
 
-FEW_GROUPS: Final = 8
-"""So many groups are written one after the other; more are a loop. A loop over 8 would compile in
-half the time and take 1.15 times as long."""
+FEW_GROUPS: Final = 32
+"""So many groups are written one after the other; more are a loop, in which XLA takes gradients of
+convolutions element by element: 16 to 32 of them take 2.5 to 4 times as long there."""
 
 
 def shifted(c: Convolution, x: Any, w: Any) -> Any:
@@ -76,9 +77,19 @@ def _by_taps(m: Match) -> Callable[..., Any]:
             image = lax.optimization_barrier(c.filled(spread(x, i, c.groups, times)))
             term = shifted(c, image, w[..., i, :])
             total = term if total is None else total + term
-        return c.result(total)
+        return c.result(_kept_together(total))
 
     return kernel
+
+
+def _kept_together(x: Any) -> Any:
+    """The same numbers, behind an operation that does nothing.
+
+    What XLA's library computes takes the sums in where they are reduced further on, but not what
+    they are sums of: all shifted images would be stored.
+    """
+    kind = jnp.finfo(x.dtype)
+    return lax.reduce_precision(x, kind.nexp, kind.nmant)
 
 
 def _by_groups(m: Match) -> Callable[..., Any]:
@@ -93,18 +104,14 @@ def _by_groups(m: Match) -> Callable[..., Any]:
 
 
 def over_groups(function: Callable[..., Any], groups: int, *operands: Any) -> Any:
-    """What a function gives for each group of the last dimension of its operands, joined.
-
-    XLA compiles each slice and each join by itself, which takes longer than the convolutions do.
-    """
-    if groups <= FEW_GROUPS:
-        parts = zip(*(jnp.split(value, groups, axis=-1) for value in operands), strict=True)
-        return jnp.concatenate([function(*part) for part in parts], axis=-1)
-    widths = [value.shape[-1] // groups for value in operands]
+    """What a function gives for each group of the last dimension of its operands, joined."""
+    split = [value.reshape(*value.shape[:-1], groups, -1) for value in operands]
 
     def of_group(i: Any) -> Any:
-        pairs = zip(operands, widths, strict=True)
-        return function(*(lax.dynamic_slice_in_dim(v, i * n, n, v.ndim - 1) for v, n in pairs))
+        return function(*(lax.dynamic_index_in_dim(v, i, v.ndim - 2, keepdims=False) for v in split))
+
+    if groups <= FEW_GROUPS:
+        return jnp.concatenate([of_group(i) for i in offsets(range(groups))], axis=-1)
 
     def step(i: Any, joined: Any) -> Any:
         found = of_group(i)

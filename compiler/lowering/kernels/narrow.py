@@ -20,6 +20,7 @@ from jax import lax
 
 from compiler.ir.graph import Operation, Value
 from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of, product
+from compiler.lowering.kernels.offsets import offsets
 from compiler.ops.parameters import integers
 from compiler.ops.reduction import REDUCTIONS
 from compiler.passes.fuse import LOOPED
@@ -64,7 +65,12 @@ def _combined(m: Match) -> Callable[..., Any]:
 def _one_by_one(m: Match) -> Callable[..., Any]:
     """Each slice along the last axis reduced by itself."""
     reduced = function_of(m.root)
-    return lambda x: jnp.stack([reduced(part) for part in _slices(x)], -1)
+
+    def kernel(x: Any) -> Any:
+        parts = [lax.dynamic_index_in_dim(x, i, x.ndim - 1, False) for i in offsets(range(x.shape[-1]))]
+        return jnp.stack([reduced(part) for part in parts], -1)
+
+    return kernel
 
 
 def _over_the_narrow_axis(m: Match) -> str | None:

@@ -27,7 +27,9 @@ from compiler.rewrite.pattern import FLOAT, op, var
 from compiler.rewrite.rule import example
 
 BLOCKS: Final = (32, 16, 8, 4, 2)
-"""So many elements of a row make a block: the largest number that divides it and saves enough."""
+"""So many elements of a row make a block: the largest number that divides it and saves enough.
+
+They are powers of two, so that places are taken apart without divisions."""
 
 MIN_SIZE: Final = 1 << 16
 """Of fewer elements the largest are found before the difference can be measured."""
@@ -56,8 +58,9 @@ def _by_blocks(m: Match) -> Callable[..., Any]:
         named = jnp.sort(named, -1)
         candidates = jnp.take_along_axis(blocks, named[..., None], -2, mode="promise_in_bounds")
         numbers, places = lax.top_k(candidates.reshape(*x.shape[:-1], count * block), count)
-        home = jnp.take_along_axis(named, places // block, -1, mode="promise_in_bounds")
-        return numbers, home * block + places % block
+        bits, rest = block.bit_length() - 1, places & (block - 1)
+        home = jnp.take_along_axis(named, places >> bits, -1, mode="promise_in_bounds")
+        return numbers, (home << bits) | rest
 
     return largest
 
