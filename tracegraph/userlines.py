@@ -8,6 +8,7 @@ import os
 import site
 import sys
 import sysconfig
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Final
@@ -122,8 +123,14 @@ def is_in_loop(depth: int = 2) -> bool:
 
 def _stands_in_loop(frame: FrameType) -> bool:
     """Whether a jump back leads from behind the running instruction to before it."""
-    for instruction in dis.get_instructions(frame.f_code):
-        is_back = instruction.opname.startswith("JUMP_BACKWARD")
-        if is_back and instruction.argval <= frame.f_lasti <= instruction.offset:
-            return True
-    return False
+    return any(first <= frame.f_lasti <= last for first, last in _loops(frame.f_code))
+
+
+@lru_cache(maxsize=64)
+def _loops(code: CodeType) -> tuple[tuple[int, int], ...]:
+    """From where to where each jump back of some code leads."""
+    return tuple(
+        (instruction.argval, instruction.offset)
+        for instruction in dis.get_instructions(code)
+        if instruction.opname.startswith("JUMP_BACKWARD")
+    )

@@ -44,13 +44,15 @@ class Window:
         if all(place is None for place in places):
             return array
         shape = self.shape(array.shape, places) if like is None else like.shape
-        return lax.dynamic_slice(array, self._begin(array, places), shape)
+        begin = self._begin(array, places)
+        return lax.dynamic_slice(array, begin, shape, allow_negative_indices=False)
 
     def put(self, array: Any, part: Any, places: Places) -> Any:
         """The array with the block's part of it replaced."""
         if all(place is None for place in places):
             return part
-        return lax.dynamic_update_slice(array, part, self._begin(array, places))
+        begin = self._begin(array, places)
+        return lax.dynamic_update_slice(array, part, begin, allow_negative_indices=False)
 
     def _begin(self, array: Any, places: Places) -> list[Any]:
         begin: list[Any] = [0] * array.ndim

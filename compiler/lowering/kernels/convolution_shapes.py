@@ -97,10 +97,14 @@ def _slice_by_slice(c: Convolution, flat: Convolution, x: Any, w: Any) -> Any:
     def step(i: Any, joined: Any) -> Any:
         n, place = i // c.out[0], i % c.out[0]
         start = (n, place * c.strides[0], 0, 0, 0)
-        slices = lax.dynamic_slice(x, start, (1, depth, *x.shape[2:]))[:, :: c.dilation[0]]
+        slices = lax.dynamic_slice(
+            x, start, (1, depth, *x.shape[2:]), allow_negative_indices=False
+        )[:, :: c.dilation[0]]
         image = jnp.moveaxis(slices, 1, -2).reshape(1, *x.shape[2:-1], -1)
         found = plain(flat, image, weights)
-        return lax.dynamic_update_slice(joined, found[:, None], (n, place, 0, 0, 0))
+        return lax.dynamic_update_slice(
+            joined, found[:, None], (n, place, 0, 0, 0), allow_negative_indices=False
+        )
 
     joined = jnp.zeros((c.batch, *c.out, c.out_features), c.wide)
     return lax.fori_loop(0, c.batch * c.out[0], step, joined)

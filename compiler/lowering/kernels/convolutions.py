@@ -108,7 +108,9 @@ def over_groups(function: Callable[..., Any], groups: int, *operands: Any) -> An
     split = [value.reshape(*value.shape[:-1], groups, -1) for value in operands]
 
     def of_group(i: Any) -> Any:
-        return function(*(lax.dynamic_index_in_dim(v, i, v.ndim - 2, keepdims=False) for v in split))
+        return function(
+            *(lax.dynamic_index_in_dim(v, i, v.ndim - 2, keepdims=False) for v in split)
+        )
 
     if groups <= FEW_GROUPS:
         return jnp.concatenate([of_group(i) for i in offsets(range(groups))], axis=-1)
@@ -118,9 +120,9 @@ def over_groups(function: Callable[..., Any], groups: int, *operands: Any) -> An
         place = i * found.shape[-1]
         return lax.dynamic_update_slice_in_dim(joined, found, place, found.ndim - 1)
 
-    one = jax.eval_shape(of_group, 0)
+    one = jax.eval_shape(of_group, np.uint32(0))
     joined = jnp.zeros((*one.shape[:-1], groups * one.shape[-1]), one.dtype)
-    return lax.fori_loop(0, groups, step, joined)
+    return lax.fori_loop(np.uint32(0), np.uint32(groups), step, joined)
 
 
 def _has_few_taps(m: Match) -> str | None:

@@ -65,8 +65,12 @@ def _row_sums(c: Convolution, x: Any, w: Any) -> Any:
 
     def step(carry: Any, place: Any) -> Any:
         n, row = place // rows, place % rows
-        cotangent = lax.dynamic_slice(w, (n, row, 0, 0), (1, 1, *w.shape[2:]))
-        image = lax.dynamic_slice(x, (n, row * near[0], 0, 0), (1, height, *x.shape[2:]))
+        cotangent = lax.dynamic_slice(
+            w, (n, row, 0, 0), (1, 1, *w.shape[2:]), allow_negative_indices=False
+        )
+        image = lax.dynamic_slice(
+            x, (n, row * near[0], 0, 0), (1, height, *x.shape[2:]), allow_negative_indices=False
+        )
         parts = [
             image[:, :: far[0], j * far[1] : j * far[1] + width : near[1]] for j in range(wide)
         ]

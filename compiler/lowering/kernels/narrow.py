@@ -67,7 +67,8 @@ def _one_by_one(m: Match) -> Callable[..., Any]:
     reduced = function_of(m.root)
 
     def kernel(x: Any) -> Any:
-        parts = [lax.dynamic_index_in_dim(x, i, x.ndim - 1, False) for i in offsets(range(x.shape[-1]))]
+        last = x.ndim - 1
+        parts = [lax.dynamic_index_in_dim(x, i, last, False) for i in offsets(range(x.shape[-1]))]
         return jnp.stack([reduced(part) for part in parts], -1)
 
     return kernel
