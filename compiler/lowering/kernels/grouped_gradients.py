@@ -27,7 +27,7 @@ from compiler.lowering.kernels.convolution_forms import (
 )
 from compiler.lowering.kernels.convolution_guards import both, is_not_empty, of_type, work
 from compiler.lowering.kernels.convolution_terms import Convolution, already, convolution_of
-from compiler.lowering.kernels.convolutions import MANY, over_groups, spread
+from compiler.lowering.kernels.convolutions import MANY, has_few_groups, over_groups, spread
 from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
@@ -93,7 +93,7 @@ def _as_xla_has_it(c: Convolution, y: Any, w: Any) -> Any:
 
 
 def _by_groups(m: Match) -> Callable[..., Any]:
-    """Group by group; the image is padded first, for in a loop XLA would leave the padding out."""
+    """Group by group; the image is padded before."""
     c = convolution_of(m.root)
     each = replace(c.inner(), padding=((0, 0),) * c.rank)
 
@@ -196,7 +196,7 @@ KERNELS: Final = (
         ),
         law="the gradient of a convolution in groups, group by group",
         guards=(is_not_empty, _is_of_groups, _has_no_holes, _multiplies_zeros),
-        pays=both(_has_few_places, work(100_000)),
+        pays=both(_has_few_places, has_few_groups, work(100_000)),
         rejects=_GROUP_REJECTS,
         evidence=(
             Evidence(
