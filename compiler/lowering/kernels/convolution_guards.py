@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from compiler.lowering.kernels.convolution_terms import convolution_of
 from compiler.lowering.kernels.kernel import product
 from compiler.rewrite.match import Match
@@ -77,9 +75,10 @@ def meets_no_zeros(m: Match) -> str | None:
     c = convolution_of(m.root)
     if is_larger(m) is None:
         return None
-    taps = np.ndindex(*c.out)
-    rows = (zip(c.spans(tap, of_window=True), c.window, strict=True) for tap in taps)
-    is_full = all(span is not None and span.count == n for row in rows for span, n in row)
+    spans = (
+        (c.span(d, i, of_window=True), c.window[d]) for d, n in enumerate(c.out) for i in range(n)
+    )
+    is_full = all(span is not None and span.count == n for span, n in spans)
     return None if is_full else "the padding is multiplied"
 
 

@@ -176,12 +176,14 @@ class Convolution:
             tap: the place of the element.
             of_window: whether it is of the result, and the places those of the window.
         """
+        return [self.span(d, place, of_window=of_window) for d, place in enumerate(tap)]
+
+    def span(self, d: int, place: int, *, of_window: bool = False) -> Span | None:
+        """The same along one dimension."""
         near, far = (self.dilation, self.strides) if of_window else (self.strides, self.dilation)
-        counts = self.window if of_window else self.out
-        return [
-            _span(counts[d], near[d], tap[d] * far[d] - self.padding[d][0], self.holes[d], n)
-            for d, n in enumerate(self.sizes)
-        ]
+        count = (self.window if of_window else self.out)[d]
+        offset = place * far[d] - self.padding[d][0]
+        return _span(count, near[d], offset, self.holes[d], self.sizes[d])
 
 
 def convolution_of(op: Operation) -> Convolution:
