@@ -74,7 +74,9 @@ class _Nest:
             )
             return run(whole * at_once, rest, blocks) if rest else blocks
 
-        found = lax.fori_loop(0, prod(outer), each, [self._empty(v) for v in self._outputs])
+        empty = [self._empty(value) for value in self._outputs]
+        times = prod(outer)
+        found = lax.fori_loop(0, times, each, empty) if times > 1 else each(0, empty)
         return tuple(map(self._in_order, self._outputs, found))
 
     def _order(self, value: Value) -> tuple[int, ...]:
