@@ -46,6 +46,9 @@ class Change:
         return f"{self.kind}{place}: {self.before} -> {self.after}"
 
 
+OTHERS: Final = 8
+"""So many calls of other function objects of the same code are compared."""
+
 _PLAIN: Final = (int, float, str, bytes)
 _WORDS: Final = {
     "first": "the first trace",
@@ -57,12 +60,13 @@ _WORDS: Final = {
 def nearest_changes(call: Described, earlier: Sequence[Described]) -> tuple[Change, ...]:
     """What differs from the earlier call that differs least, the latest of these.
 
-    Calls of the same function object come before all others.
+    Calls of the same function object come before all others, of which the latest few are compared:
+    functions that are made for one line again and again have a history that grows with them.
     """
     if not earlier:
         return (Change("first"),)
     own = [before for before in earlier if before.identity == call.identity]
-    found = [tuple(changes(before, call)) for before in reversed(own or earlier)]
+    found = [tuple(changes(before, call)) for before in reversed(own or earlier[-OTHERS:])]
     return min(found, key=_distance)
 
 

@@ -10,6 +10,8 @@ from flax import nnx
 
 import tracegraph as tg
 from compiler.lowering import jax_compat
+from tracegraph.retraces.causes import OTHERS, changes, nearest_changes
+from tracegraph.retraces.described import Described, Leaf
 
 
 def line_of(mark):
@@ -283,3 +285,23 @@ def test_calls_of_the_same_function_object_come_before_all_others():
     second(np.ones(3, np.int32))
     second(np.ones(2, np.float32))
     assert {change.kind for change in second.retraces()[-1].changes} == {"shape", "dtype"}
+
+
+def test_of_other_function_objects_only_the_latest_few_are_compared(monkeypatch):
+    def call(identity, shape):
+        leaf = Leaf(shape, "float32", "strong", "")
+        return Described({"x": leaf}, {}, {"x": "*"}, {}, identity, ())
+
+    compared = []
+
+    def counted(before, after):
+        compared.append(before.identity)
+        return changes(before, after)
+
+    monkeypatch.setattr("tracegraph.retraces.causes.changes", counted)
+    earlier = [call(i, "(3,)") for i in range(100)]
+    found = nearest_changes(call(1000, "(3,)"), earlier)
+    assert [change.kind for change in found] == ["function"]
+    assert compared == list(range(99, 99 - OTHERS, -1))
+    own = nearest_changes(call(2, "(4,)"), earlier)
+    assert [change.kind for change in own] == ["shape"]
