@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from compiler.lowering.kernels.convolution_libraries import in_its_library
 from compiler.lowering.kernels.convolution_terms import Convolution
 from compiler.lowering.kernels.kernel import Kernel
 from compiler.rewrite.numerics import Numerics
@@ -27,36 +28,32 @@ LAYOUTS: Final = {
 
 
 def plain(c: Convolution, x: Any, w: Any) -> Any:
-    """The convolution without groups or holes.
-
-    Without padding it would go to a part of XLA that is slow on large images. So a row is added
-    and taken away again.
-    """
+    """The convolution without groups or holes, of (batch, space, feature) and (space, in, out)."""
     space = "DHW"[: c.rank]
-    is_bare = not any(map(any, c.padding))
-    padding = ((0, c.strides[0]), *c.padding[1:]) if is_bare else c.padding
-    found = lax.conv_general_dilated(
-        x,
-        w,
-        c.strides,
-        padding,
-        rhs_dilation=c.dilation,
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-        **c.precision,
-    )
-    return found[:, : c.out[0]] if is_bare else found
+    return _computed(c, x, w, (f"N{space}C", f"{space}IO", f"N{space}C"))
 
 
 def plain_gradient(c: Convolution, x: Any, w: Any) -> Any:
-    """The gradient without groups or holes."""
+    """The gradient without groups or holes, of (feature, space, batch) and (in, space, out)."""
     space = "DHW"[: c.rank]
+    return _computed(c, x, w, (f"C{space}N", f"I{space}O", f"{space}NC"))
+
+
+def _computed(c: Convolution, x: Any, w: Any, layouts: tuple[str, str, str]) -> Any:
+    dims = lax.conv_dimension_numbers(x.shape, w.shape, layouts)
+    return as_given(in_its_library(c, x, w, dims), x, w, dims)
+
+
+def as_given(c: Convolution, x: Any, w: Any, dims: Any) -> Any:
+    """The convolution without groups, of operands in any layout."""
     return lax.conv_general_dilated(
         x,
         w,
         c.strides,
         c.padding,
+        lhs_dilation=c.holes,
         rhs_dilation=c.dilation,
-        dimension_numbers=(f"C{space}N", f"I{space}O", f"{space}NC"),
+        dimension_numbers=dims,
         **c.precision,
     )
 

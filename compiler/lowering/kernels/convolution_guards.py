@@ -32,6 +32,16 @@ def is_in_one_group(m: Match) -> str | None:
     return None if c.groups == c.batch_groups == 1 else "there are groups"
 
 
+def is_no_padded_element(m: Match) -> str | None:
+    """Whether zeros of the padding are multiplied for sure.
+
+    With a window of one element it depends on the groups whether XLA multiplies them.
+    """
+    c = convolution_of(m.root)
+    is_doubtful = product(c.window) == 1 and any(map(any, c.padding))
+    return "the window is one element, and there is padding" if is_doubtful else None
+
+
 def fits_in(m: Match) -> str | None:
     """Whether XLA leaves image and window as they are, and multiplies zeros of the padding."""
     c = convolution_of(m.root)

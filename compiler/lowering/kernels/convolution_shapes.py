@@ -1,9 +1,8 @@
-"""Convolutions in three dimensions, of images smaller than the window, and without padding.
+"""Convolutions in three dimensions, and of images smaller than the window.
 
-XLA's library for the CPU is fast where there are two dimensions at most and the window fits into
+XLA's libraries for the CPU are fast where there are two dimensions at most and the window fits into
 the image. XLA exchanges image and window where the window is the larger one, which leads to a loop
-over single numbers. Since 0.10 convolutions without padding go to another library, which takes
-several times as long for large ones.
+over single numbers.
 """
 
 # JAX annotates its functions in part only.
@@ -29,7 +28,6 @@ from compiler.lowering.kernels.convolution_guards import (
     is_in_one_group,
     is_larger,
     is_not_empty,
-    of_type,
     work,
 )
 from compiler.lowering.kernels.convolution_terms import (
@@ -43,10 +41,6 @@ from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.lowering.kernels.windows import every
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
-
-MIN_FEATURES: Final = 32
-MIN_SEEN: Final = 20_000_000
-"""For less the part of XLA that takes convolutions without padding is fast enough."""
 
 MAX_DEPTH: Final = 8
 """More slices take too long to compile."""
@@ -143,16 +137,6 @@ def _by_dots(m: Match) -> Callable[..., Any]:
     return kernel
 
 
-def _by_cropping(m: Match) -> Callable[..., Any]:
-    """Needs memory for the result with the row, which is copied without it."""
-    c = convolution_of(m.root)
-
-    def kernel(*operands: Any) -> Any:
-        return c.result(plain(c, c.image(operands[0]), c.weights(operands[-1])))
-
-    return kernel
-
-
 def _placed(c: Convolution, x: Any, w: Any, spans: Sequence[Span]) -> Any:
     """What one element of the window adds, at the places that it adds to, zeros elsewhere."""
     elements = met(x, *([getattr(s, name) for s in spans] for name in ("start", "stride", "count")))
@@ -172,28 +156,6 @@ def _is_flat(m: Match) -> str | None:
     return None if is_flat else f"the window is {c.window[0]} deep"
 
 
-def _is_bare(m: Match) -> str | None:
-    """Whether the image has neither padding nor holes."""
-    c = convolution_of(m.root)
-    is_bare = not any(map(any, c.padding)) and set(c.holes) == {1}
-    return None if is_bare else "there is padding, or there are holes"
-
-
-def _is_flat_image(m: Match) -> str | None:
-    c = convolution_of(m.root)
-    return None if c.rank == 2 else f"there are {c.rank} dimensions"
-
-
-def _reads_much(m: Match) -> str | None:
-    """Whether all that the windows see, written out, is large."""
-    c = convolution_of(m.root)
-    seen = 4 * c.batch * product(c.out) * product(c.window) * c.features
-    is_much = c.features >= MIN_FEATURES and seen >= MIN_SEEN
-    if any(n <= stride for n, stride in zip(c.window, c.strides, strict=True)):
-        return "the windows do not overlap"
-    return None if is_much else f"the windows see {seen} bytes"
-
-
 _GROUPED: Final = example(
     lambda x, w: convolve(x, w, feature_group_count=2), "f32[2,4,4,4]", "f32[3,3,2,4]"
 )
@@ -201,32 +163,6 @@ _ORDINARY: Final = example(lambda x, w: convolve(x, w), "f32[2,4,4,2]", "f32[3,3
 
 
 KERNELS: Final = (
-    kernel_of(
-        "bare-convolution-by-cropping",
-        _by_cropping,
-        example(lambda x, w: convolve(x, w, padding="VALID"), "f32[n,4,5,c]", "f32[3,2,c,k]"),
-        example(lambda x, w: convolve(x, w, 2, "VALID"), "f32[n,6,5,c]", "f32[3,2,c,k]"),
-        law="a convolution without padding is one with a row more, which is taken away",
-        guards=(is_not_empty, is_in_one_group, _is_bare),
-        pays=both(of_type("float32"), _is_flat_image, _reads_much),
-        since=(0, 10, 2),
-        until=(0, 11),
-        rejects=(
-            example(lambda x, w: convolve(x, w), "f32[0,4,4,2]", "f32[3,3,2,4]"),
-            _GROUPED,
-            _ORDINARY,
-        ),
-        evidence=(
-            Evidence(
-                example(
-                    lambda x, w: convolve(x, w, padding="VALID"),
-                    "f32[32,34,34,32]",
-                    "f32[3,3,32,32]",
-                ),
-                6.4,
-            ),
-        ),
-    ),
     kernel_of(
         "small-image-by-dots",
         _by_dots,
@@ -272,7 +208,7 @@ KERNELS: Final = (
                 example(lambda x, w: convolve(x, w), "f32[2,16,32,32,3]", "f32[3,3,3,3,16]"), 9.1
             ),
             Evidence(
-                example(lambda x, w: convolve(x, w), "f32[1,16,64,64,32]", "f32[3,3,3,32,32]"), 2.3
+                example(lambda x, w: convolve(x, w), "f32[1,16,64,64,32]", "f32[3,3,3,32,32]"), 4.0
             ),
         ),
     ),

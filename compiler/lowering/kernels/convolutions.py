@@ -18,7 +18,13 @@ import numpy as np
 from jax import lax
 
 from compiler.lowering.kernels.convolution_forms import convolve, kernel_of, plain
-from compiler.lowering.kernels.convolution_guards import both, is_in_groups, is_not_empty, work
+from compiler.lowering.kernels.convolution_guards import (
+    both,
+    is_in_groups,
+    is_no_padded_element,
+    is_not_empty,
+    work,
+)
 from compiler.lowering.kernels.convolution_terms import (
     Convolution,
     already,
@@ -145,6 +151,9 @@ def _grouped(groups: int, stride: int = 1, **others: Any) -> Any:
 
 
 _EMPTY: Final = example(lambda x, w: convolve(x, w), "f32[0,4,4,2]", "f32[3,3,2,4]")
+_PADDED_ELEMENT: Final = example(
+    _grouped(2, padding=((0, 1), (2, 0))), "f32[2,4,4,2]", "f32[1,1,1,2]"
+)
 _ORDINARY: Final = example(lambda x, w: convolve(x, w), "f32[2,4,4,2]", "f32[3,3,2,4]")
 _NCHW: Final[Any] = {"layouts": ("NCHW", "OIHW", "NCHW")}
 
@@ -163,9 +172,9 @@ KERNELS: Final = (
             "f32[3,3,1,2]",
         ),
         law="a depthwise convolution is a sum of shifted images, each times one row of weights",
-        guards=(is_not_empty, is_in_groups),
+        guards=(is_not_empty, is_in_groups, is_no_padded_element),
         pays=both(_has_few_taps, work(10_000)),
-        rejects=(_EMPTY, _ORDINARY),
+        rejects=(_EMPTY, _ORDINARY, _PADDED_ELEMENT),
         evidence=(
             Evidence(example(_grouped(128), "f32[8,32,32,128]", "f32[3,3,1,128]"), 24.0),
             Evidence(example(_grouped(32), "f32[8,32,32,128]", "f32[3,3,4,128]"), 6.0),
@@ -179,9 +188,9 @@ KERNELS: Final = (
         example(_grouped(9, 2), "f32[n,5,4,9]", "f32[3,3,1,9]"),
         example(_grouped(9), "f32[n,7,9]", "f32[3,1,9]"),
         law="a convolution in groups is a convolution of each, one after the other",
-        guards=(is_not_empty, is_in_groups),
+        guards=(is_not_empty, is_in_groups, is_no_padded_element),
         pays=both(_has_big_groups, has_few_groups, _is_worth_a_copy),
-        rejects=(_EMPTY, _ORDINARY),
+        rejects=(_EMPTY, _ORDINARY, _PADDED_ELEMENT),
         evidence=(Evidence(example(_grouped(4), "f32[8,32,32,128]", "f32[3,3,32,128]"), 7.2),),
     ),
 )

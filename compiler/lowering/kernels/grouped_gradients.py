@@ -25,7 +25,13 @@ from compiler.lowering.kernels.convolution_forms import (
     kernel_of,
     plain_gradient,
 )
-from compiler.lowering.kernels.convolution_guards import both, is_not_empty, of_type, work
+from compiler.lowering.kernels.convolution_guards import (
+    both,
+    is_larger,
+    is_not_empty,
+    of_type,
+    work,
+)
 from compiler.lowering.kernels.convolution_terms import Convolution, already, convolution_of
 from compiler.lowering.kernels.convolutions import MANY, has_few_groups, over_groups, spread
 from compiler.lowering.kernels.kernel import Evidence, product
@@ -93,7 +99,7 @@ def _as_xla_has_it(c: Convolution, y: Any, w: Any) -> Any:
 
 
 def _by_groups(m: Match) -> Callable[..., Any]:
-    """Group by group; the image is padded before."""
+    """Group by group; the image is padded before, so that its zeros are multiplied."""
     c = convolution_of(m.root)
     each = replace(c.inner(), padding=((0, 0),) * c.rank)
 
@@ -126,9 +132,12 @@ def _is_flat(m: Match) -> str | None:
 def _multiplies_zeros(m: Match) -> str | None:
     """Whether XLA multiplies the zeros of the padding.
 
-    It makes a dimension of the groups, but for depthwise convolutions, and does so for three.
+    It makes a dimension of the groups, but for depthwise convolutions, and does so for three. Where
+    there are more cotangents than elements of the image, it exchanges the two and leaves them out.
     """
     c = convolution_of(m.root)
+    if is_larger(m) is None and any(map(any, c.padding)):
+        return "there are more cotangents than elements of the image"
     is_known = c.rank == 2 or _is_depthwise(c)
     return None if is_known else f"there are {c.rank} dimensions and one more of groups"
 
@@ -154,11 +163,13 @@ def _has_few_places(m: Match) -> str | None:
 _EMPTY: Final = example(lambda x, w: convolve(x, w), "f32[0,4,4,2]", "f32[3,3,2,4]")
 _TWO: Final[Any] = {"feature_group_count": 2}
 _HOLES: Final[Any] = {"lhs_dilation": (2, 2), "padding": ((2, 2), (2, 2))}
+_MORE: Final[Any] = {"padding": ((0, 1), (1, 0))}
 _GROUP_REJECTS: Final = (
     _EMPTY,
     example(gradient_of("3,3,2,4"), "f32[2,4,4,2]", "f32[2,4,4,4]"),
     example(gradient_of("3,3,1,4", **_TWO, **_HOLES), "f32[2,4,4,2]", "f32[2,9,9,4]"),
     example(gradient_of("3,1,4", **_TWO), "f32[1,7,2]", "f32[1,7,4]"),
+    example(gradient_of("1,1,1,2", **_TWO, **_MORE), "f32[1,4,4,2]", "f32[1,5,5,2]"),
 )
 
 KERNELS: Final = (

@@ -39,6 +39,12 @@ Form: TypeAlias = "Callable[[Match], Callable[..., Any] | Refusal]"
 """From a match, a JAX function of what ``inputs_of`` names, or the reason why there is none."""
 
 
+def is_between(since: tuple[int, ...], until: tuple[int, ...] | None) -> bool:
+    """Whether the installed jaxlib is one of these versions, the last one left out."""
+    installed = tuple(map(int, re.findall(r"\d+", version("jaxlib"))[:3]))
+    return since <= installed and (until is None or installed < until)
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A program on which a kernel was measured.
@@ -97,8 +103,7 @@ class Kernel:
     @property
     def is_current(self) -> bool:
         """Whether it is used with the installed jaxlib."""
-        installed = tuple(map(int, re.findall(r"\d+", version("jaxlib"))[:3]))
-        return self.since <= installed and (self.until is None or installed < self.until)
+        return is_between(self.since, self.until)
 
     def rule(self, *, always: bool = False) -> Rule:
         """The rule that puts the kernel beside the op.

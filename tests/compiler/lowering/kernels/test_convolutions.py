@@ -10,10 +10,17 @@ import pytest
 from compiler.lowering.inputs import edge_values, moved
 from compiler.lowering.kernels import GROUPS, KERNELS, convolution_shapes, kernel
 from compiler.lowering.kernels.convolution_forms import LAYOUTS
+from compiler.lowering.kernels.convolutions import MAX_GROUPS
 from compiler.lowering.rule_cases import PREPARE, apply, function_of, graph_of
 from compiler.passes.manager import PassManager
 
-TABLES = ("convolutions", "convolution_shapes", "convolution_gradients", "grouped_gradients")
+TABLES = (
+    "convolutions",
+    "convolution_shapes",
+    "convolution_gradients",
+    "grouped_gradients",
+    "ordinary_convolutions",
+)
 NAMES = [kernel.name for table in TABLES for kernel in GROUPS[table]]
 CHANNELS_FIRST = {2: ("NCHW", "OIHW", "NCHW"), 3: ("NCDHW", "OIDHW", "NCDHW")}
 
@@ -65,6 +72,9 @@ CASES = {
     "groups, one place": case((2, 5, 5, 4), (1, 1, 2, 6), 2),
     "a row in many groups": case((2, 7, 9), (3, 1, 9), 9),
     "groups of ten": case((2, 5, 5, 20), (3, 3, 10, 20), 2),
+    "groups, more places than elements": case((2, 7, 6, 4), (1, 1, 2, 6), 2, padding=(1, 2)),
+    "many groups, more places": case((2, 6, 5, 9), (3, 3, 1, 9), 9, padding=(3, 2)),
+    "depthwise, more places": case((2, 4, 5, 3), (1, 1, 1, 6), 3, padding=(0, 3)),
     "one place": case((2, 5, 5, 3), (1, 1, 3, 4)),
     "one place, strides": case((2, 5, 6, 3), (1, 1, 3, 4), stride=2),
     "small image": case((2, 2, 2, 3), (3, 3, 3, 4)),
@@ -160,10 +170,41 @@ def test_a_deep_convolution_has_the_form_that_stores_the_least(
     monkeypatch.setattr(convolution_shapes, form, lambda *a: used.append(form) or right(*a))
     monkeypatch.setattr(kernel, "_made", {})
     function, *_ = case(image, window, stride=stride)
-    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (image, window)]
-    graph = PassManager(PREPARE).run(graph_of(function, arguments)).graph
+    graph = graph_like(function, image, window)
     assert apply(KERNELS["convolution-by-depth"].rule(), graph).log.firings
     assert used == [form]
+
+
+def graph_like(function, *shapes):
+    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+    return PassManager(PREPARE).run(graph_of(function, arguments)).graph
+
+
+@pytest.mark.parametrize("groups", [MAX_GROUPS, MAX_GROUPS + 1])
+@pytest.mark.parametrize("way", ["forward", "by window"])
+def test_only_so_many_groups_have_a_convolution_each(groups, way):
+    features = 5 * groups
+    function, shapes = programs(*case((8, 16, 16, features), (3, 3, 5, features), groups))[way]
+    graph = graph_like(function, *shapes)
+    names = {"forward": "grouped-convolution-by-groups", "by window": "grouped-gradient-by-groups"}
+    firings = apply(KERNELS[names[way]].rule(), graph).log.firings
+    assert bool(firings) == (groups <= MAX_GROUPS)
+
+
+def test_shifted_images_are_not_stored_where_a_library_takes_their_sum_in():
+    def mean_of_separable(x, depthwise, pointwise):
+        between = jax.nn.relu(case(x.shape, depthwise.shape, 64, 2)[0](x, depthwise))
+        return jax.nn.relu(case(between.shape, pointwise.shape)[0](between, pointwise)).mean((1, 2))
+
+    shapes = (8, 32, 32, 64), (3, 3, 1, 64), (1, 1, 64, 128)
+    outcome = apply(
+        KERNELS["grouped-convolution-by-taps"].rule(), graph_like(mean_of_separable, *shapes)
+    )
+    assert outcome.log.firings
+    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+    compiled = jax.jit(function_of(outcome.graph)).lower(*arguments).compile()
+    of_taps = 8 * 16 * 16 * 64 * 4
+    assert compiled.memory_analysis().temp_size_in_bytes < 8 * of_taps
 
 
 def infinities(arguments, rng):
