@@ -70,11 +70,10 @@ def test_gradients_by_the_window_of_large_batches_are_given_to_eigen(batch, feat
 
 @pytest.mark.parametrize("name", [HOLES, DOT])
 @pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16, np.float64])
-def test_other_numbers_stay_where_they_are(name, dtype):
+def test_other_numbers_stay_where_they_are(name, dtype, x64):
     size = 1 if name == DOT else 3
     shapes = (8, 28, 28, 64), (size, size, 64, 64)
-    with jax.enable_x64(dtype is np.float64):
-        assert not is_used(name, convolve, *shapes, dtype=dtype)
+    assert not is_used(name, convolve, *shapes, dtype=dtype)
 
 
 @of_ynnpack
