@@ -6,7 +6,7 @@ import cmath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import permutations
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from compiler.rewrite.pattern import (
     Var,
 )
 
+T = TypeVar("T")
+
 MAX_ATTEMPTS: Final = 256
 """How many ways to match one pattern at one op are followed before it counts as no match."""
 
@@ -40,7 +42,7 @@ class Match:
         ops: the matched ops, the root first.
     """
 
-    __slots__ = ("_bound", "ops", "root")
+    __slots__ = ("_bound", "_known", "ops", "root")
 
     def __init__(
         self, root: Operation, ops: Sequence[Operation], bound: Mapping[str, object]
@@ -48,6 +50,13 @@ class Match:
         self.root = root
         self.ops = tuple(ops)
         self._bound = bound
+        self._known: dict[Callable[[Match], Any], Any] = {}
+
+    def once(self, question: Callable[[Match], T]) -> T:
+        """What a function of the match gives; the guards and the replacement ask it only once."""
+        if question not in self._known:
+            self._known[question] = question(self)
+        return self._known[question]
 
     def __getattr__(self, name: str) -> Any:
         try:

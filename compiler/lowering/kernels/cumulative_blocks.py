@@ -31,6 +31,9 @@ from compiler.rewrite.rule import example
 BLOCK: Final = 64
 """With 32 or 128 elements it is no faster, and slower for some sizes."""
 
+MAX_BLOCKS: Final = 256
+"""Of more blocks the totals are summed up in a loop, as a triangle would be large."""
+
 MIN_AXIS: Final = 256
 """Shorter rows have too few blocks."""
 
@@ -61,19 +64,35 @@ def _by_blocks(m: Match) -> Callable[..., Any]:
 def _sums(x: Any, backwards: bool) -> tuple[Any, Any]:
     """The running sums of rows, and whether all of them are finite."""
     rows, size = x.shape
-    ones = jnp.ones((BLOCK, BLOCK), x.dtype)
-    triangle = jnp.tril(ones) if backwards else jnp.triu(ones)
-    within = lax.dot(x.reshape(-1, BLOCK), triangle, precision=lax.Precision.HIGHEST)
+    within = _dot(x.reshape(-1, BLOCK), _triangle(BLOCK, backwards))
     within = within.reshape(rows, size // BLOCK, BLOCK)
     totals = within[:, :, 0 if backwards else -1]
+    before = _before(totals, backwards)
+    sums = within + before[:, :, None]
+    return sums.reshape(rows, size), jnp.all(jnp.isfinite(before + totals))
+
+
+def _before(totals: Any, backwards: bool) -> Any:
+    """What comes before each block of a row: few blocks are one more product."""
+    rows, blocks = totals.shape
+    if blocks <= MAX_BLOCKS:
+        return _dot(totals, _triangle(blocks, backwards, strict=True))
 
     def step(before: Any, total: Any) -> tuple[Any, Any]:
         return before + total, before
 
-    start = jnp.zeros(rows, x.dtype)
-    all_of_it, before = lax.scan(step, start, totals.T, reverse=backwards)
-    sums = within + before.T[:, :, None]
-    return sums.reshape(rows, size), jnp.all(jnp.isfinite(all_of_it))
+    start = jnp.zeros(rows, totals.dtype)
+    return lax.scan(step, start, totals.T, reverse=backwards)[1].T
+
+
+def _triangle(size: int, backwards: bool, *, strict: bool = False) -> Any:
+    """Ones where an element of the row is added to a sum of the column."""
+    ones, beside = jnp.ones((size, size), np.float32), int(strict)
+    return jnp.tril(ones, -beside) if backwards else jnp.triu(ones, beside)
+
+
+def _dot(x: Any, y: Any) -> Any:
+    return lax.dot(x, y, precision=lax.Precision.HIGHEST)
 
 
 def _along_rows_of_blocks(m: Match) -> str | None:

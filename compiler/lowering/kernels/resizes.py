@@ -46,9 +46,13 @@ MAX_SUM: Final = 128.0
 """Weights of a larger sum are not known to keep finite sums finite."""
 
 
+def _chain(m: Match) -> Chain:
+    return chain_of(m.root.result)
+
+
 def _of_neighbours(m: Match) -> Callable[..., Any]:
     """The sums of neighbours, or the products where the image is not finite."""
-    chain = chain_of(m.root.result)
+    chain = m.once(_chain)
     part = graph_between([chain.source], m.root.results)
     products = jax_compat.jaxpr_function(export_jaxpr(part))
 
@@ -108,11 +112,11 @@ def _sum(slices: Mapping[int, Any], phase: Mapping[int, Array], axis: int, x: An
 
 
 def _reads(m: Match) -> list[Any]:
-    return [chain_of(m.root.result).source]
+    return [m.once(_chain).source]
 
 
 def _has_known_weights(m: Match) -> str | None:
-    chain = chain_of(m.root.result)
+    chain = m.once(_chain)
     if not chain.weights:
         return "it is no product with a matrix that is known"
     axes = [axis for axis, _ in chain.weights]
@@ -129,12 +133,12 @@ def _is_whole(m: Match) -> str | None:
 
 
 def _keeps_finite(m: Match) -> str | None:
-    sums = [float(np.abs(w).sum(0).max()) for _, w in chain_of(m.root.result).weights]
+    sums = [float(np.abs(w).sum(0).max()) for _, w in m.once(_chain).weights]
     return None if np.prod([max(one, 1.0) for one in sums]) <= MAX_SUM else "the weights are large"
 
 
 def _has_few_terms(m: Match) -> str | None:
-    for _, matrix in chain_of(m.root.result).weights:
+    for _, matrix in m.once(_chain).weights:
         terms = sum(map(len, Weights.of(matrix).phases))
         if terms > MAX_TERMS or matrix.shape[0] < MIN_AXIS:
             return f"{terms} slices for {matrix.shape[0]} elements"

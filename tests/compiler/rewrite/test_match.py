@@ -66,6 +66,18 @@ def test_a_variable_takes_any_value_and_the_match_holds_it() -> None:
     assert (found.x.hint, found.y.hint, found.root.name) == ("a", "b", "sub")
 
 
+def test_a_question_to_a_match_is_answered_once() -> None:
+    match = find(op.neg(x), "  %r = neg %a : f32[2,3]\n  return %r")
+    asked: list[Match] = []
+
+    def name(m: Match) -> str:
+        asked.append(m)
+        return m.root.name
+
+    assert [match.once(name), match.once(name)] == ["neg", "neg"]
+    assert asked == [match]
+
+
 def test_a_repeated_variable_takes_only_the_same_value() -> None:
     same = "  %c = sub %a, %a : f32[2,3]\n  return %c"
     other = "  %c = sub %a, %b : f32[2,3]\n  return %c"

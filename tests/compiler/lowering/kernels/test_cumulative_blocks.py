@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import tracegraph as tg
+from compiler.lowering.kernels.cumulative_blocks import BLOCK, MAX_BLOCKS
 
 NAME = "cumsum-by-blocks"
 BIG = float(np.finfo(np.float32).max)
@@ -28,6 +29,17 @@ def test_the_sums(shape, reverse):
     x = jax.random.normal(jax.random.key(0), shape)
     found, expected = both(x, reverse=reverse)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("blocks", [MAX_BLOCKS, MAX_BLOCKS + 1])
+def test_the_totals_of_many_blocks_are_summed_up_in_a_loop(blocks, reverse):
+    x = np.random.default_rng(0).integers(-9, 9, (32, BLOCK * blocks)).astype(np.float32)
+    run = lambda x: lax.cumsum(x, axis=1, reverse=reverse)  # noqa: E731
+    text = str(tg.function(run).trace(x).jaxpr)
+    assert text.count("dot_general") == (2 if blocks <= MAX_BLOCKS else 1)
+    found, expected = both(jnp.asarray(x), reverse=reverse)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
