@@ -52,6 +52,12 @@ def test_what_is_not_finite_is_seen_from_its_place_on(place, value, reverse):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("blocks", [MAX_BLOCKS, MAX_BLOCKS + 1])
+def test_an_infinity_at_the_end_is_seen(blocks):
+    found, expected = both(jnp.ones((32, BLOCK * blocks)).at[7, -1].set(np.inf))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_sums_that_become_too_large():
     x = jnp.ones((64, 1024)).at[3, 100].set(BIG).at[3, 500].set(BIG)
     found, expected = both(x)

@@ -94,6 +94,29 @@ def test_xla_gives_holes_to_eigen(way):
     )
 
 
+@of_ynnpack
+@pytest.mark.parametrize(
+    ("name", "function", "shapes"),
+    [
+        (
+            "grouped-convolution-by-groups",
+            lambda x, w: convolve(x, w, feature_group_count=2),
+            [(8, 14, 14, 64), (3, 3, 32, 64)],
+        ),
+        (
+            "grouped-gradient-by-groups",
+            gradient_of("3,3,32,64", feature_group_count=2),
+            [(16, 14, 14, 64), (16, 14, 14, 64)],
+        ),
+    ],
+)
+def test_kernels_give_their_parts_to_eigen_too(name, function, shapes):
+    arguments = [np.ones(shape, np.float32) for shape in shapes]
+    outcome = applied(name, function, *shapes)
+    assert outcome.log.firings
+    assert libraries(function_of(outcome.graph), *arguments) == {"eigen"}
+
+
 @pytest.mark.parametrize(
     ("image", "window", "others", "used"),
     [
