@@ -1,7 +1,7 @@
 """Convolutions without groups, in the library that is the fastest for them.
 
-Those whose window is one element are products of matrices. For the others see
-``convolution_libraries``.
+Those that XLA gives to YNNPACK and whose window is one element are products of matrices, at which
+it is faster. For the others see ``convolution_libraries``.
 """
 
 # JAX annotates its functions in part only.
@@ -105,7 +105,7 @@ KERNELS: Final = (
         example(lambda x, w: convolve(x, w), "f32[n,7,c]", "f32[1,c,k]"),
         law="a convolution whose window is one element is a product of the features",
         guards=(is_not_empty, is_in_one_group, _is_of_one_element),
-        pays=both(_is_single, _has_features_last, work(3_000_000)),
+        pays=both(_is_single, _asked(is_for_ynnpack), _has_features_last, work(3_000_000)),
         since=SINCE,
         rejects=(
             _EMPTY,
