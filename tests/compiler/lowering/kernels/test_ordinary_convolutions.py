@@ -122,6 +122,16 @@ def test_kernels_give_their_parts_to_eigen_too(name, function, shapes):
     assert libraries(function_of(outcome.graph), *arguments) == {"eigen"}
 
 
+@of_ynnpack
+@pytest.mark.parametrize(("dtype", "count"), [(np.float32, 2), (jnp.bfloat16, 0)])
+def test_only_parts_of_single_precision_get_holes(dtype, count):
+    grouped = lambda x, w: convolve(x, w, feature_group_count=2)  # noqa: E731
+    shapes = (8, 14, 14, 64), (3, 3, 32, 64)
+    outcome = applied("grouped-convolution-by-groups", grouped, *shapes, dtype=dtype)
+    assert outcome.log.firings
+    assert str(outcome.graph).count("lhs_dilation = (2, 1)") == count
+
+
 @pytest.mark.parametrize(
     ("image", "window", "others", "used"),
     [
