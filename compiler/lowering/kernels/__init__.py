@@ -12,6 +12,7 @@ from typing import Final
 from compiler.lowering.kernels import (
     attention,
     convolution_gradients,
+    convolution_patches,
     convolution_shapes,
     convolutions,
     cumulative,
@@ -39,6 +40,7 @@ from compiler.passes.lower_platform import offer
 
 _TABLES: Final = (
     attention,
+    convolution_patches,
     convolution_shapes,
     convolution_gradients,
     ordinary_convolutions,

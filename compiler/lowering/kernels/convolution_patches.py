@@ -1,0 +1,270 @@
+"""Convolutions whose windows meet every element of the image once, and their gradients.
+
+Where the stride is the size of the window, as in the first layer of a vision transformer, an image
+is rows of patches, and all three are products of matrices. XLA's CPU backend computes them as any
+other convolution, the gradient by the image of a large window in a loop over single numbers.
+"""
+
+# JAX annotates its functions in part only.
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from compiler.lowering.kernels.convolution_forms import convolve, gradient_of, kernel_of
+from compiler.lowering.kernels.convolution_guards import (
+    both,
+    is_in_one_group,
+    is_not_empty,
+    of_type,
+    work,
+)
+from compiler.lowering.kernels.convolution_libraries import is_for_eigen, is_for_ynnpack
+from compiler.lowering.kernels.convolution_terms import Convolution, convolution_of
+from compiler.lowering.kernels.kernel import Evidence, product
+from compiler.rewrite.match import Match
+from compiler.rewrite.rule import example
+
+MAX_FEATURES: Final = 15
+"""Of an image with more features XLA's convolutions are as fast."""
+
+LARGE_WINDOW: Final = 64
+"""The gradient by the image pays for windows of so many elements, whatever the features are."""
+
+LEAST_WINDOW: Final = 16
+"""And for windows of so many elements, where the image has few features."""
+
+LEAST_WORK: Final = 500_000
+
+
+def _by_patches(m: Match) -> Callable[..., Any]:
+    c = convolution_of(m.root)
+
+    def kernel(*operands: Any) -> Any:
+        patches, w = _patches(c.image(operands[0]), c.out, c.window), c.weights(operands[-1])
+        inner = [*range(2, 2 * c.rank + 1, 2), 2 * c.rank + 1]
+        return c.result(_dot(c, patches, w, inner, range(c.rank + 1)))
+
+    return kernel
+
+
+def _gradient(m: Match) -> Callable[..., Any]:
+    c = convolution_of(m.root)
+
+    def kernel(*operands: Any) -> Any:
+        patches, w = _patches(c.activations(operands[0]), c.window, c.out), operands[-1]
+        evens = range(2, 2 * c.rank + 1, 2)
+        patches = lax.transpose(patches, (0, *(d - 1 for d in evens), *evens, 2 * c.rank + 1))
+        rows = patches.reshape(-1, product(c.out) * c.batch)  # XLA's products of these are fastest
+        found = _dot(c, rows, c.cotangents(w).reshape(-1, c.out_features), [0], [0])
+        return c.gradient(found.reshape(*c.out, c.batch, c.out_features))
+
+    return kernel
+
+
+def _image_gradient(m: Match) -> Callable[..., Any]:
+    c = convolution_of(m.root)
+
+    def kernel(*operands: Any) -> Any:
+        w = jnp.flip(c.weights(operands[-1]), range(c.rank))
+        found = _dot(c, c.image(operands[0]), w, [c.rank + 1], [c.rank])
+        pairs = [d for pair in zip(range(c.rank), range(c.rank, 2 * c.rank)) for d in pair]
+        found = lax.transpose(found, (0, *(d + 1 for d in pairs), 2 * c.rank + 1))
+        return c.result(found.reshape(c.batch, *c.out, c.out_features))
+
+    return kernel
+
+
+def _dot(c: Convolution, x: Any, w: Any, of_x: Sequence[int], of_w: Sequence[int]) -> Any:
+    return lax.dot_general(x, w, ((tuple(of_x), tuple(of_w)), ((), ())), **c.precision)
+
+
+def _patches(x: Any, counts: Sequence[int], sizes: Sequence[int]) -> Any:
+    """An image (batch, space, feature) with each dimension of space as patches and what is in one.
+
+    What is left at the end of a dimension meets no window.
+    """
+    pairs = list(zip(counts, sizes, strict=True))
+    ends = [count * size for count, size in pairs]
+    x = lax.slice(x, (0,) * x.ndim, (x.shape[0], *ends, x.shape[-1]))
+    return x.reshape(x.shape[0], *(n for pair in pairs for n in pair), x.shape[-1])
+
+
+def _has_patches(m: Match) -> str | None:
+    """Whether the stride is the size of the window."""
+    c = convolution_of(m.root)
+    plain = {*c.holes, *c.dilation} == {1} and not any(map(any, c.padding))
+    return None if plain and c.strides == c.window else "the windows are no patches"
+
+
+def _is_gradient_of_patches(m: Match) -> str | None:
+    """Whether each place of the result meets one element of each patch."""
+    c = convolution_of(m.root)
+    is_plain = {*c.holes, *c.strides} == {1} and all(lo == 0 >= hi for lo, hi in c.padding)
+    fits = all(n * p <= size for n, p, size in zip(c.window, c.out, c.sizes, strict=True))
+    return None if is_plain and fits and c.dilation == c.out else "the windows are no patches"
+
+
+def _is_image_gradient_of_patches(m: Match) -> str | None:
+    """Whether one element of the window meets the image, wherever it is.
+
+    In three dimensions XLA multiplies the zeros of holes, which an infinite weight makes nan.
+    """
+    c = convolution_of(m.root)
+    if c.rank > 2:
+        return f"there are {c.rank} dimensions"
+    is_plain = {*c.strides, *c.dilation} == {1} and c.holes == c.window
+    full = tuple((n - 1, n - 1) for n in c.window)
+    return None if is_plain and c.padding == full else "the windows are no patches"
+
+
+def _is_no_element(m: Match) -> str | None:
+    c = convolution_of(m.root)
+    return None if product(c.window) > 1 < product(c.out) else "there is one element"
+
+
+def _has_few_features(m: Match) -> str | None:
+    c = convolution_of(m.root)
+    return None if c.features <= MAX_FEATURES else f"there are {c.features} features"
+
+
+def _is_in_no_library(m: Match) -> str | None:
+    """Whether XLA's own libraries would not compute it as fast."""
+    c = convolution_of(m.root)
+    is_fast = is_for_ynnpack(c) is None and is_for_eigen(c) is None
+    return "a library is as fast" if is_fast else None
+
+
+def _has_large_window(m: Match) -> str | None:
+    c = convolution_of(m.root)
+    is_small = c.out_features > MAX_FEATURES
+    least = LARGE_WINDOW if is_small else LEAST_WINDOW
+    found = product(c.window)
+    return None if found >= least else f"the window has {found} elements"
+
+
+def _image_gradient_of(sizes: str) -> Callable[[Any, Any], Any]:
+    """The gradient by the image, whose features are the window's third size."""
+    window = tuple(map(int, sizes.split(",")))
+
+    def gradient(w: Any, y: Any) -> Any:
+        space = [n * p for n, p in zip(y.shape[1:-1], window, strict=False)]
+        x = jnp.zeros((y.shape[0], *space, window[-2]), y.dtype)
+        return jax.vjp(lambda x: convolve(x, w, window[0], "VALID"), x)[1](y)[0]
+
+    return gradient
+
+
+def _forward(stride: int) -> Callable[[Any, Any], Any]:
+    return lambda x, w: convolve(x, w, stride, "VALID")
+
+
+_TYPES: Final = of_type("bfloat16", "float16", "float32")
+_GUARDS: Final = (is_not_empty, is_in_one_group, _is_no_element)
+_REJECTS: Final = (
+    example(_forward(2), "f32[0,4,4,2]", "f32[2,2,2,4]", reason="nothing"),
+    example(
+        lambda x, w: convolve(x, w, 2, "VALID", feature_group_count=2),
+        "f32[2,4,4,4]",
+        "f32[2,2,2,4]",
+        reason="groups",
+    ),
+    example(_forward(1), "f32[2,4,4,2]", "f32[1,1,2,4]", reason="one element"),
+)
+_OVERLAPPING: Final = example(_forward(2), "f32[2,9,9,2]", "f32[3,3,2,4]", reason="no patches")
+_PADDED: Final = example(
+    lambda x, w: convolve(x, w, 2, ((0, 1), (0, 1))),
+    "f32[2,4,4,2]",
+    "f32[2,2,2,4]",
+    reason="no patches",
+)
+
+KERNELS: Final = (
+    kernel_of(
+        "convolution-of-patches",
+        _by_patches,
+        example(_forward(2), "f32[n,4,6,c]", "f32[2,2,c,k]"),
+        example(_forward(3), "f32[n,7,8,c]", "f32[3,3,c,k]"),
+        example(_forward(3), "f32[n,7,c]", "f32[3,c,k]"),
+        law="a convolution whose stride is the size of its window is a product of the patches",
+        guards=(*_GUARDS, _has_patches),
+        pays=both(_TYPES, _has_few_features, work(LEAST_WORK)),
+        rejects=(*_REJECTS, _OVERLAPPING, _PADDED),
+        evidence=(
+            Evidence(example(_forward(16), "f32[8,224,224,3]", "f32[16,16,3,192]"), 2.0),
+            Evidence(example(_forward(4), "f32[64,28,28,1]", "f32[4,4,1,16]"), 3.0),
+        ),
+    ),
+    kernel_of(
+        "gradient-of-patches",
+        _gradient,
+        example(gradient_of("2,2,2,3", stride=2, padding="VALID"), "f32[n,6,4,2]", "f32[n,3,2,3]"),
+        example(gradient_of("3,3,2,3", stride=3, padding="VALID"), "f32[n,7,8,2]", "f32[n,2,2,3]"),
+        example(gradient_of("3,2,3", stride=3, padding="VALID"), "f32[n,7,2]", "f32[n,2,3]"),
+        law="the gradient of a product of patches by the window is a product of patches",
+        guards=(*_GUARDS, _is_gradient_of_patches),
+        pays=both(_TYPES, _is_in_no_library, work(LEAST_WORK)),
+        rejects=(
+            *_REJECTS,
+            example(
+                gradient_of("3,3,2,3", stride=2, padding="VALID"),
+                "f32[2,7,7,2]",
+                "f32[2,3,3,3]",
+                reason="no patches",
+            ),
+        ),
+        evidence=(
+            Evidence(
+                example(
+                    gradient_of("2,2,256,256", stride=2, padding="VALID"),
+                    "f32[2,64,64,256]",
+                    "f32[2,32,32,256]",
+                ),
+                2.1,
+            ),
+            Evidence(
+                example(
+                    gradient_of("16,16,3,384", stride=16, padding="VALID"),
+                    "f32[1,224,224,3]",
+                    "f32[1,14,14,384]",
+                ),
+                1.9,
+            ),
+        ),
+    ),
+    kernel_of(
+        "image-gradient-of-patches",
+        _image_gradient,
+        example(_image_gradient_of("2,2,2,3"), "f32[2,2,2,3]", "f32[n,3,2,3]"),
+        example(_image_gradient_of("3,3,2,3"), "f32[3,3,2,3]", "f32[n,2,2,3]"),
+        example(_image_gradient_of("3,2,3"), "f32[3,2,3]", "f32[n,4,3]"),
+        law="the gradient of a product of patches by the image is a product, put in its places",
+        guards=(*_GUARDS, _is_image_gradient_of_patches),
+        pays=both(_TYPES, _has_large_window, work(LEAST_WORK)),
+        rejects=(
+            *_REJECTS,
+            example(
+                lambda x, w: convolve(x, w, padding=((1, 0), (1, 1)), lhs_dilation=(2, 2)),
+                "f32[2,4,4,2]",
+                "f32[2,2,2,4]",
+                reason="no patches",
+            ),
+        ),
+        evidence=(
+            Evidence(
+                example(_image_gradient_of("16,16,3,192"), "f32[16,16,3,192]", "f32[8,14,14,192]"),
+                17.0,
+            ),
+            Evidence(
+                example(_image_gradient_of("4,4,3,64"), "f32[4,4,3,64]", "f32[32,8,8,64]"), 2.3
+            ),
+        ),
+    ),
+)
