@@ -1,4 +1,4 @@
-"""Pooling windows: taken apart by dimension, and two in a row made one."""
+"""Pooling windows: taken apart by dimension, two in a row made one, and of single elements."""
 
 # JAX annotates its functions in part only.
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
@@ -6,18 +6,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from compiler.ir.graph import Operation
 from compiler.ops.parameters import integer_table, integers
-from compiler.rewrite.expression import Term, like
+from compiler.rewrite.expression import Term, constant, like, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
-from compiler.rewrite.pattern import FLOAT, INTEGER, op, var
+from compiler.rewrite.pattern import FLOAT, INTEGER, num, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
+from compiler.rules.reduction_terms import is_identity, reshaped, spread
 
 x = var("x", FLOAT + INTEGER)
 SUMS: Final = "reduce_window_sum"
@@ -70,6 +74,26 @@ def _joined(m: Match) -> Replacement:
     return like(outer, (m.x,), window_dimensions=tuple(whole), window_strides=tuple(strides))[0]
 
 
+def _repeated(m: Match) -> Replacement:
+    """Each element as often as a window meets it, with zeros where no window meets one."""
+    window, sizes = integers(m.root, "window_dimensions"), shape(m.x)
+    if not is_identity("reduce_sum", m.c):
+        return Refusal("the padding is not zero")
+    if any(any(row) for row in integer_table(m.root, "padding")):
+        return Refusal("the windows have a padding")
+    if any(n != 1 for name in _NUMBERS[1:] for n in integers(m.root, name)):
+        return Refusal("there is a stride or a dilation")
+    rows = list(zip(window, m.config, sizes, strict=True))
+    if max(window) < 2 or any(between != n - 1 or not size for n, (_, _, between), size in rows):
+        return Refusal("a window does not meet one element always")
+    term = new("add", m.x, constant(0, like=m.x))  # which is 0 for -0 as well
+    term = _each_repeated(term, window)
+    edges = tuple((low - n + 1, high - n + 1, 0) for n, (low, high, _), _ in rows)
+    if not any(any(row) for row in edges):
+        return term
+    return new("pad", term, m.inner.operands[1], padding_config=edges)
+
+
 def _pool(x: Any, size: int, stride: int, padding: str = "VALID") -> Any:
     window, strides = (1, size, size, 1), (1, stride, stride, 1)
     return lax.reduce_window(x, -np.inf, lax.max, window, strides, padding)
@@ -78,6 +102,35 @@ def _pool(x: Any, size: int, stride: int, padding: str = "VALID") -> Any:
 def _sums(x: Any, size: int, stride: int) -> Any:
     window, strides = (1, size, size, 1), (1, stride, stride, 1)
     return lax.reduce_window(x, 0.0, lax.add, window, strides, "VALID")
+
+
+def _each_repeated(term: Term, times: Sequence[int]) -> Term:
+    """Each element so many times along each dimension.
+
+    Dimensions of which nothing is repeated are one with the next: XLA's loops over many are slow.
+    """
+    merged, sizes = [1], shape(term)
+    for size, n in zip(sizes, times, strict=True):
+        merged[-1] *= size
+        merged += [1] if n > 1 else []
+    counts = [n for n in times if n > 1]
+    pairs = [n for pair in zip(merged, [*counts, 1], strict=True) for n in pair][:-1]
+    repeated = spread(reshaped(term, merged), pairs, range(0, len(pairs), 2))
+    return reshaped(repeated, [size * n for size, n in zip(sizes, times, strict=True)])
+
+
+def _spread(x: Any, number: float) -> Any:
+    """An image with a number between its elements, and around."""
+    edges = (0, 0, 0), (1, 1, 1), (2, 0, 1), (0, 0, 0)
+    return lax.pad(x, jnp.asarray(number, x.dtype), edges)
+
+
+def _sum_gradient(x: Any, size: int, stride: int, length: int) -> Any:
+    """The gradient by its image of a sum pool with one dimension of so many elements."""
+    image = jnp.zeros((1, length, 1), x.dtype)
+    windows = (1, size, 1), (1, stride, 1)
+    pull = jax.vjp(lambda x: lax.reduce_window(x, 0.0, lax.add, *windows, "VALID"), image)[1]
+    return pull(x)[0]
 
 
 def _separating(name: str, law: str, ops: tuple[str, ...], **others: Any) -> Rule:
@@ -126,6 +179,23 @@ RULES: Final = (
         transparent=True,
         examples=(example(lambda x: _sums(_sums(x, 2, 2), 2, 2), "f32[1,8,8,c]"),),
         rejects=(example(lambda x: _sums(_sums(x, 3, 2), 2, 2), "f32[1,9,9,c]", reason="overlap"),),
+    ),
+    Rule(
+        name="sum-of-single-elements",
+        law="a sum over windows that meet one element each, and zeros, repeats the elements",
+        pattern=op[SUMS](op.pad(x, num("c"), padding_config=var("config")).named("inner")),
+        replace=_repeated,
+        examples=(
+            example(jax.grad(lambda x: (_sums(x, 2, 2) ** 2).sum()), "f32[1,8,8,c]"),
+            example(lambda x: _sum_gradient(x, 3, 3, 11), "f32[1,3,1]"),
+            example(lambda x: _sums(_spread(x, 0.0), 2, 1), "f32[1,4,5,2]"),
+        ),
+        rejects=(
+            example(lambda x: _sum_gradient(x, 3, 2, 9), "f32[1,4,1]", reason="one element"),
+            example(lambda x: _sums(_spread(x, 1.0), 2, 1), "f32[1,4,4,2]", reason="zero"),
+            example(lambda x: _sums(_spread(x, 0.0), 2, 2), "f32[1,4,4,2]", reason="stride"),
+        ),
+        elsewhere="-",
     ),
     _separating(
         "extreme-by-dimension",

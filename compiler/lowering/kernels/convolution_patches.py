@@ -75,8 +75,8 @@ def _image_gradient(m: Match) -> Callable[..., Any]:
     def kernel(*operands: Any) -> Any:
         w = jnp.flip(c.weights(operands[-1]), range(c.rank))
         found = _dot(c, c.image(operands[0]), w, [c.rank + 1], [c.rank])
-        pairs = [d for pair in zip(range(c.rank), range(c.rank, 2 * c.rank)) for d in pair]
-        found = lax.transpose(found, (0, *(d + 1 for d in pairs), 2 * c.rank + 1))
+        pairs = [d for n in range(1, c.rank + 1) for d in (n, n + c.rank)]
+        found = lax.transpose(found, (0, *pairs, 2 * c.rank + 1))
         return c.result(found.reshape(c.batch, *c.out, c.out_features))
 
     return kernel

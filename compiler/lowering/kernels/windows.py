@@ -33,6 +33,9 @@ from compiler.rules.reduction_terms import highest, lowest
 MAX_WINDOW: Final = 5
 """So many slices at most along each dimension; of a window of 7 by 7 XLA's loop is faster."""
 
+SMALL_WINDOW: Final = 2
+"""Storing the padding takes longer than what windows of so many elements along a dimension save."""
+
 MIN_SIZE: Final = 4096
 """Smaller arrays are pooled before the difference can be measured."""
 
@@ -85,9 +88,18 @@ def _pool_is_slow(m: Match) -> str | None:
         return f"a window has {max(window)} elements along one dimension"
     if sum(size > 1 for size in window) < 2:
         return "along one dimension XLA's own loops are as good"
+    if any(map(any, integer_table(m.root, "padding"))) and _is_sparse(m):
+        return "padding is stored, and the windows overlap little"
     if dtype.itemsize == 2 and jnp.issubdtype(dtype, np.floating):
         return "numbers of 16 bits are widened for each step"
     return None if product(shape(m.x)) >= MIN_SIZE else "the array is small"
+
+
+def _is_sparse(m: Match) -> bool:
+    """Whether elements are in one window only, or in no more than two along each dimension."""
+    window, strides = integers(m.root, "window_dimensions"), integers(m.root, "window_strides")
+    pairs = zip(window, strides, strict=True)
+    return max(window) <= SMALL_WINDOW or all(n <= stride for n, stride in pairs)
 
 
 def pool(x: Any, size: int, stride: int, padding: str = "VALID", combine: Any = lax.max) -> Any:

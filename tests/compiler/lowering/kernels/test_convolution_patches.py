@@ -1,4 +1,4 @@
-"""Convolutions of patches and their gradients: where the kernels are used, and infinities in them."""
+"""Convolutions of patches and their gradients: their values at the edges, and where they are."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+import tracegraph as tg
 from tests.compiler.lowering.kernels.forced import both
 
 SHAPE = (2, 7, 6, 3)
@@ -89,3 +90,34 @@ def test_a_window_sends_to_the_first_of_equal_elements():
     assert_same_bits(expected, found)
     assert found[0, :3, :2, 0].tolist() == np.ones((3, 2)).tolist()
     assert found.sum() == 6
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "is_used"),
+    [
+        (3, 3, "VALID", True),
+        (3, 2, "SAME", True),
+        (3, 1, "SAME", True),
+        (2, 1, "VALID", True),
+        (3, 3, "SAME", False),
+        (2, 3, "SAME", False),
+        (2, 1, "SAME", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["max", "sum"])
+def test_where_padding_would_be_stored_for_little(kind, size, stride, padding, is_used):
+    window = {"window_dimensions": (1, size, size, 1), "window_strides": (1, stride, stride, 1)}
+    function = tg.function(lambda x: pool(x, kind, {**window, "padding": padding}))
+    fired = function.trace(jax.ShapeDtypeStruct((8, 22, 22, 16), np.float32)).rewrites
+    assert bool(fired) is is_used
+
+
+def test_average_pools_without_overlap_have_no_windows_in_their_gradients():
+    def loss(x):
+        window = {"window_dimensions": (1, 2, 2, 1), "window_strides": (1, 2, 2, 1)}
+        return jnp.sum(pool(x, "sum", window) ** 2)
+
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 9, 8, 3)), jnp.float32)
+    step = tg.function(jax.grad(loss))
+    assert "sum-of-single-elements" in {one.rule for one in step.trace(x).rewrites}
+    np.testing.assert_array_equal(step(x), jax.jit(jax.grad(loss))(x))
