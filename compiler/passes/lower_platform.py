@@ -15,12 +15,15 @@ from compiler.ir.walk import walk
 from compiler.ops.elementwise import ELEMENTWISE
 from compiler.passes.base import Pass
 from compiler.rewrite.driver import RuleSet, apply_rules
-from compiler.rewrite.numerics import parse_level
+from compiler.rewrite.numerics import Numerics, parse_level
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Rule
 
 MIN_ELEMENTS: Final = 64
 """No kernel is measured to pay for an op all of whose arrays have fewer."""
+
+MANY_NAMES: Final = 16
+"""A kernel with more elementwise ops as its root is one of any such op."""
 
 _offered: Final[dict[str, Rule]] = {}
 _needs: Final[dict[str, frozenset[str]]] = {}
@@ -75,17 +78,34 @@ def offer(kernel: Rule, needs: Iterable[str] = ()) -> None:
 class _Kernels(RuleSet):
     """Kernels, which nothing small is worth."""
 
-    __slots__ = ()
+    __slots__ = ("_named",)
+
+    def __init__(self, rules: Iterable[Rule], level: Numerics) -> None:
+        rules = list(rules)
+        super().__init__(rules, level)
+        self._named = {name for rule in rules if not _is_of_any(rule) for name in rule.roots}
 
     def may_fire(self, op: Operation) -> bool:
         """Whether there is a kernel for ops of this name, and the op is about enough elements."""
-        if not super().may_fire(op) or _leads_on(op):
+        if not super().may_fire(op) or (op.name not in self._named and _leads_on(op)):
             return False
         return any(map(_is_worth_it, (*op.operands, *op.results)))
 
+    def at(self, op: Operation) -> list[Rule]:
+        """The kernels to be tried: those of any elementwise op at the last one only."""
+        found = super().at(op)
+        if found and _leads_on(op):
+            return [rule for rule in found if not _is_of_any(rule)]
+        return found
+
+
+def _is_of_any(rule: Rule) -> bool:
+    """Whether it stands in for elementwise ops of whatever name."""
+    return len(rule.roots & ELEMENTWISE) > MANY_NAMES
+
 
 def _leads_on(op: Operation) -> bool:
-    """Whether it is elementwise and another such op goes on: kernels stand in for the last one."""
+    """Whether it is elementwise and another such op goes on."""
     if op.name not in ELEMENTWISE or len(op.results) != 1:
         return False
     reader = op.results[0].only_reader
