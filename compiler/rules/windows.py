@@ -2,7 +2,7 @@
 
 # JAX annotates its functions in part only.
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -129,8 +129,12 @@ def _sum_gradient(x: Any, size: int, stride: int, length: int) -> Any:
     """The gradient by its image of a sum pool with one dimension of so many elements."""
     image = jnp.zeros((1, length, 1), x.dtype)
     windows = (1, size, 1), (1, stride, 1)
-    pull = jax.vjp(lambda x: lax.reduce_window(x, 0.0, lax.add, *windows, "VALID"), image)[1]
-    return pull(x)[0]
+
+    def pooled(x: Any) -> Any:
+        return lax.reduce_window(x, 0.0, lax.add, *windows, "VALID")
+
+    gradient: Any = jax.vjp(pooled, image)[1](x)
+    return gradient[0]
 
 
 def _separating(name: str, law: str, ops: tuple[str, ...], **others: Any) -> Rule:

@@ -157,7 +157,8 @@ def _image_gradient_of(sizes: str) -> Callable[[Any, Any], Any]:
     def gradient(w: Any, y: Any) -> Any:
         space = [n * p for n, p in zip(y.shape[1:-1], window, strict=False)]
         x = jnp.zeros((y.shape[0], *space, window[-2]), y.dtype)
-        return jax.vjp(lambda x: convolve(x, w, window[0], "VALID"), x)[1](y)[0]
+        pull = jax.vjp(lambda x: convolve(x, w, window[0], "VALID"), x)[1]
+        return pull(y)[0]
 
     return gradient
 

@@ -104,11 +104,13 @@ def _rows_are_long(m: Match) -> str | None:
 
 
 def _by_rows(name: str, names: tuple[str, ...], numerics: Numerics, *ratios: float) -> Kernel:
+    combined = _NUMPY[names[0]]
+
     def first(x: Any) -> Any:
-        return _NUMPY[names[0]](x, 0)
+        return combined(x, 0)
 
     def first_two(x: Any) -> Any:
-        return _NUMPY[names[0]](x, (0, 1))
+        return combined(x, (0, 1))
 
     return Kernel(
         name=name,
@@ -124,7 +126,7 @@ def _by_rows(name: str, names: tuple[str, ...], numerics: Numerics, *ratios: flo
             *(example(lambda x, f=_NUMPY[one]: f(x, 0), "f32[a,b,c]") for one in names),
             *(example(lambda x, f=_NUMPY[one]: f(x, (0, 1)), "f32[3,13,5]") for one in names),
         ),
-        rejects=(example(lambda x: _NUMPY[names[0]](x, 1), "f32[a,b]"),),
+        rejects=(example(lambda x: combined(x, 1), "f32[a,b]"),),
         evidence=(
             Evidence(example(first, "f32[32,256,256]"), ratios[0]),
             Evidence(example(first, "f32[16,1024,64]"), ratios[1]),
