@@ -26,6 +26,8 @@ from compiler.rules.reduction_terms import is_identity, reshaped, spread
 x = var("x", FLOAT + INTEGER)
 SUMS: Final = "reduce_window_sum"
 EXTREMES: Final = ("reduce_window_max", "reduce_window_min")
+LEAST_REPEATED: Final = 3
+"""Of fewer elements along a dimension XLA's CPU backend adds zeros up as fast as it repeats."""
 _NUMBERS: Final = ("window_dimensions", "window_strides", "base_dilation", "window_dilation")
 
 
@@ -84,7 +86,9 @@ def _repeated(m: Match) -> Replacement:
     if any(n != 1 for name in _NUMBERS[1:] for n in integers(m.root, name)):
         return Refusal("there is a stride or a dilation")
     rows = list(zip(window, m.config, sizes, strict=True))
-    if max(window) < 2 or any(between != n - 1 or not size for n, (_, _, between), size in rows):
+    if max(window) < LEAST_REPEATED:
+        return Refusal("the windows are small")
+    if any(between != n - 1 or not size for n, (_, _, between), size in rows):
         return Refusal("a window does not meet one element always")
     term = new("add", m.x, constant(0, like=m.x))  # which is 0 for -0 as well
     term = _each_repeated(term, window)
@@ -121,7 +125,7 @@ def _each_repeated(term: Term, times: Sequence[int]) -> Term:
 
 def _spread(x: Any, number: float) -> Any:
     """An image with a number between its elements, and around."""
-    edges = (0, 0, 0), (1, 1, 1), (2, 0, 1), (0, 0, 0)
+    edges = (0, 0, 0), (2, 2, 2), (3, 1, 2), (0, 0, 0)
     return lax.pad(x, jnp.asarray(number, x.dtype), edges)
 
 
@@ -190,14 +194,17 @@ RULES: Final = (
         pattern=op[SUMS](op.pad(x, num("c"), padding_config=var("config")).named("inner")),
         replace=_repeated,
         examples=(
-            example(jax.grad(lambda x: (_sums(x, 2, 2) ** 2).sum()), "f32[1,8,8,c]"),
+            example(jax.grad(lambda x: (_sums(x, 3, 3) ** 2).sum()), "f32[1,9,9,c]"),
             example(lambda x: _sum_gradient(x, 3, 3, 11), "f32[1,3,1]"),
-            example(lambda x: _sums(_spread(x, 0.0), 2, 1), "f32[1,4,5,2]"),
+            example(lambda x: _sums(_spread(x, 0.0), 3, 1), "f32[1,4,5,2]"),
         ),
         rejects=(
             example(lambda x: _sum_gradient(x, 3, 2, 9), "f32[1,4,1]", reason="one element"),
-            example(lambda x: _sums(_spread(x, 1.0), 2, 1), "f32[1,4,4,2]", reason="zero"),
-            example(lambda x: _sums(_spread(x, 0.0), 2, 2), "f32[1,4,4,2]", reason="stride"),
+            example(lambda x: _sums(_spread(x, 1.0), 3, 1), "f32[1,4,4,2]", reason="zero"),
+            example(lambda x: _sums(_spread(x, 0.0), 3, 2), "f32[1,4,4,2]", reason="stride"),
+            example(
+                jax.grad(lambda x: (_sums(x, 2, 2) ** 2).sum()), "f32[1,8,8,c]", reason="small"
+            ),
         ),
         elsewhere="-",
     ),

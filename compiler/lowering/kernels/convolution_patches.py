@@ -26,7 +26,12 @@ from compiler.lowering.kernels.convolution_guards import (
     of_type,
     work,
 )
-from compiler.lowering.kernels.convolution_libraries import is_for_eigen, is_for_ynnpack
+from compiler.lowering.kernels.convolution_libraries import (
+    SINCE,
+    UNTIL,
+    is_for_eigen,
+    is_for_ynnpack,
+)
 from compiler.lowering.kernels.convolution_terms import Convolution, convolution_of
 from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.rewrite.match import Match
@@ -197,6 +202,8 @@ KERNELS: Final = (
         law="a convolution whose stride is the size of its window is a product of the patches",
         guards=(*_GUARDS, _has_patches),
         pays=both(_TYPES, _has_few_features, work(LEAST_WORK)),
+        since=SINCE,
+        until=UNTIL,
         rejects=(*_REJECTS, _OVERLAPPING, _PADDED),
         evidence=(
             Evidence(example(_forward(16), "f32[8,224,224,3]", "f32[16,16,3,192]"), 2.0),
@@ -212,6 +219,7 @@ KERNELS: Final = (
         law="the gradient of a product of patches by the window is a product of patches",
         guards=(*_GUARDS, _is_gradient_of_patches),
         pays=both(_TYPES, _is_in_no_library, work(LEAST_WORK)),
+        until=UNTIL,
         rejects=(
             *_REJECTS,
             example(

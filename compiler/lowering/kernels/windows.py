@@ -88,11 +88,18 @@ def _pool_is_slow(m: Match) -> str | None:
         return f"a window has {max(window)} elements along one dimension"
     if sum(size > 1 for size in window) < 2:
         return "along one dimension XLA's own loops are as good"
-    if any(map(any, integer_table(m.root, "padding"))) and _is_sparse(m):
+    if _is_padded(m) and _is_sparse(m):
         return "padding is stored, and the windows overlap little"
     if dtype.itemsize == 2 and jnp.issubdtype(dtype, np.floating):
         return "numbers of 16 bits are widened for each step"
     return None if product(shape(m.x)) >= MIN_SIZE else "the array is small"
+
+
+def _is_padded(m: Match) -> bool:
+    """Whether the padding is stored before slices are taken, which XLA's windows do not need."""
+    maker = m.x.producer
+    is_made = maker is not None and maker.name == "pad"
+    return is_made or any(map(any, integer_table(m.root, "padding")))
 
 
 def _is_sparse(m: Match) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
+from compiler.lowering.kernels import KERNELS
 from tests.compiler.lowering.kernels.forced import both, numbers
 
 
@@ -38,7 +39,9 @@ def test_sums_of_rows(rows):
 )
 @pytest.mark.parametrize(("name", "reduction"), [("sum", jnp.sum), ("extreme", jnp.max)])
 def test_rows_that_are_long_enough(name, reduction, shape, axes):
-    assert _used(lambda x: reduction(x, axes), shape) == {f"{name}-by-rows"}
+    name = f"{name}-by-rows"
+    expected = {name} if KERNELS[name].is_current else set()
+    assert _used(lambda x: reduction(x, axes), shape) == expected
 
 
 @pytest.mark.parametrize(
