@@ -22,7 +22,7 @@ ROUNDS: Final = 15
 def run() -> Iterator[Comparison]:
     """One comparison for each piece of evidence of the kernels that are in use."""
     for kernel in KERNELS.values():
-        for number, evidence in enumerate(kernel.evidence if kernel.is_current else ()):
+        for number, evidence in enumerate(kernel.current_evidence):
             yield _compare(kernel, evidence, number)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 
 from compiler.lowering.kernels.cumulative import row_by_row
-from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.kernel import SINCE_0_10, Evidence, Kernel, product
 from compiler.ops.parameters import integer, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -123,6 +123,7 @@ KERNELS: Final = (
         form=_by_blocks,
         numerics=Numerics.ROUNDING,
         guards=(_along_rows_of_blocks,),
+        since=SINCE_0_10,
         pays=_has_enough,
         examples=(
             example(_cumsum, "f32[a,256]"),

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
+from compiler.lowering.kernels.kernel import SINCE_0_10, Evidence, Kernel, function_with, product
 from compiler.ops.parameters import dot_dimensions, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -94,6 +94,7 @@ KERNELS: Final = (
         form=_by_parts,
         numerics=Numerics.FINITE,
         pays=_is_much,
+        since=SINCE_0_10,
         examples=(
             example(lambda x, y: x @ y, "c64[m,k]", "c64[k,n]"),
             example(lambda x, y: jnp.einsum("bij,bkj->bik", x, y), "c64[2,m,k]", "c64[2,n,k]"),

@@ -18,7 +18,7 @@ from typing import Any, Final
 import jax.numpy as jnp
 from jax import lax
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.kernel import SINCE_0_10, Evidence, Kernel, product
 from compiler.ops.parameters import integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -120,7 +120,7 @@ def _by_rows(name: str, names: tuple[str, ...], numerics: Numerics, *ratios: flo
         numerics=numerics,
         guards=(_over_first_axes,),
         pays=_rows_are_long,
-        since=(0, 10, 0),
+        since=SINCE_0_10,
         until=(0, 12, 0),
         examples=(
             *(example(lambda x, f=_NUMPY[one]: f(x, 0), "f32[a,b,c]") for one in names),

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from compiler.ir.graph import Operation
 from compiler.ir.types import ArrayType
 from compiler.lowering.kernels.kernel import (
+    SINCE_0_10,
     Evidence,
     Kernel,
     function_of,
@@ -138,6 +139,7 @@ def _kernel(
         numerics=numerics,
         guards=(_splits_the_channels,),
         pays=_groups_are_narrow,
+        since=SINCE_0_10,
         examples=(
             *(example(_in_groups(one, 2), "f32[a,b,4]") for one in reductions),
             example(_in_groups(reductions[0], 3), "f32[2,a,b,6]"),

@@ -45,6 +45,12 @@ def is_between(since: tuple[int, ...], until: tuple[int, ...] | None) -> bool:
     return since <= installed and (until is None or installed < until)
 
 
+SINCE_0_10: Final = (0, 10, 0)
+IS_EARLY: Final = not is_between(SINCE_0_10, None)
+"""Whether jaxlib is older than 0.10, whose loops over running ops, searches and windows leave less
+to gain: measured with 0.7.2, which Colab has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A program on which a kernel was measured.
@@ -53,11 +59,13 @@ class Evidence:
         program: the program, at the sizes that were measured.
         ratio: plain jit's time over the kernel's.
         jaxlib: the version it was measured with.
+        early: whether it is faster before jaxlib 0.10, too.
     """
 
     program: Example
     ratio: float
     jaxlib: str = "0.10.2"
+    early: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,6 +112,12 @@ class Kernel:
     def is_current(self) -> bool:
         """Whether it is used with the installed jaxlib."""
         return is_between(self.since, self.until)
+
+    @property
+    def current_evidence(self) -> tuple[Evidence, ...]:
+        """What holds for the installed jaxlib."""
+        found = self.evidence if self.is_current else ()
+        return tuple(one for one in found if one.early or not IS_EARLY)
 
     def rule(self, *, always: bool = False) -> Rule:
         """The rule that puts the kernel beside the op.

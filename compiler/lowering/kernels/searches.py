@@ -21,7 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of, function_with, product
+from compiler.lowering.kernels.kernel import (
+    IS_EARLY,
+    Evidence,
+    Kernel,
+    function_of,
+    function_with,
+    product,
+)
 from compiler.ops.parameters import dtype, integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -37,6 +44,7 @@ MIN_PART: Final = 8
 MIN_SIZE: Final = 8192
 """Smaller arrays are searched before the difference can be measured."""
 
+MIN_EARLY_ROW: Final = 2048
 MIN_ROW: Final = 256
 """Elements of a row that is parted: for shorter ones the steps cost more than they save."""
 
@@ -108,8 +116,10 @@ def _places_fit(m: Match) -> str | None:
 
 
 def _is_large(m: Match) -> str | None:
-    if shape(m.x)[-1] < MIN_ROW:
+    if shape(m.x)[-1] < (MIN_EARLY_ROW if IS_EARLY else MIN_ROW):
         return f"the rows have {shape(m.x)[-1]} elements"
+    if IS_EARLY and number_type(m.x).itemsize == 2:
+        return "of 16 bits XLA searches as fast before jaxlib 0.10"
     is_large = MIN_PARTED <= product(shape(m.x)) <= MAX_SIZE
     return None if is_large else "the array is too small or too large"
 
@@ -119,7 +129,7 @@ def _search_is_slow(m: Match) -> str | None:
     (axis,), sizes = integers(m.root, "axes"), shape(m.x)
     if sizes[axis] < MIN_AXIS:
         return f"the axis has {sizes[axis]} elements"
-    if axis and (axis != len(sizes) - 1 or number_type(m.x).itemsize != 2):
+    if axis and (IS_EARLY or axis != len(sizes) - 1 or number_type(m.x).itemsize != 2):
         return "the axis is not the first"
     is_moderate = MIN_SIZE <= product(sizes) <= MAX_SIZE
     return None if is_moderate else "the array is too small or too large"
@@ -150,10 +160,10 @@ def _by_parts(name: str, kind: str) -> Kernel:
         ),
         evidence=(
             Evidence(_find(name, "f32[512,4096]", 1), 3.4),
-            Evidence(_find(name, "f32[256,1000]", 1), 2.0),
-            Evidence(_find(name, "f32[4096,512]", 1), 3.0),
+            Evidence(_find(name, "f32[256,1000]", 1), 2.0, early=False),
+            Evidence(_find(name, "f32[4096,512]", 1), 3.0, early=False),
             Evidence(_find(name, "f32[1048576]", 0), 6.3),
-            Evidence(_find(name, "bf16[512,4096]", 1), 7.1),
+            Evidence(_find(name, "bf16[512,4096]", 1), 7.1, early=False),
         ),
     )
 
@@ -174,7 +184,7 @@ def _by_extreme(name: str, kind: str) -> Kernel:
         rejects=(_find(name, "f32[300]", 0, np.int8),),
         evidence=(
             Evidence(_find(name, "f32[4096,512]", 0), 1.3),
-            Evidence(_find(name, "bf16[64,1009]", 1), 3.5),
+            Evidence(_find(name, "bf16[64,1009]", 1), 3.5, early=False),
         ),
     )
 

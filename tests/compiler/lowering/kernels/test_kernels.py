@@ -15,7 +15,7 @@ CURRENT = {name: kernel for name, kernel in KERNELS.items() if kernel.is_current
 EVIDENCE = [
     pytest.param(kernel, evidence, id=f"{name}-{index}")
     for name, kernel in CURRENT.items()
-    for index, evidence in enumerate(kernel.evidence)
+    for index, evidence in enumerate(kernel.current_evidence)
 ]
 
 
