@@ -78,12 +78,14 @@ def offer(kernel: Rule, needs: Iterable[str] = ()) -> None:
 class _Kernels(RuleSet):
     """Kernels, which nothing small is worth."""
 
-    __slots__ = ("_named",)
+    __slots__ = ("_named", "_of_any")
 
     def __init__(self, rules: Iterable[Rule], level: Numerics) -> None:
         rules = list(rules)
         super().__init__(rules, level)
-        self._named = {name for rule in rules if not _is_of_any(rule) for name in rule.roots}
+        self._of_any = frozenset(rule for rule in rules if _is_of_any(rule))
+        others = (rule for rule in rules if rule not in self._of_any)
+        self._named = frozenset(name for rule in others for name in rule.roots)
 
     def may_fire(self, op: Operation) -> bool:
         """Whether there is a kernel for ops of this name, and the op is about enough elements."""
@@ -95,7 +97,7 @@ class _Kernels(RuleSet):
         """The kernels to be tried: those of any elementwise op at the last one only."""
         found = super().at(op)
         if found and _leads_on(op):
-            return [rule for rule in found if not _is_of_any(rule)]
+            return [rule for rule in found if rule not in self._of_any]
         return found
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.ir.graph import Operation
+from compiler.ir.graph import Operation, Value
 from compiler.ops.parameters import integer_table, integers
 from compiler.rewrite.expression import Term, constant, like, new, shape
 from compiler.rewrite.match import Match
@@ -22,6 +22,7 @@ from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, INTEGER, num, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.reduction_terms import is_identity, reshaped, spread
+from compiler.rules.slice_terms import full
 
 x = var("x", FLOAT + INTEGER)
 SUMS: Final = "reduce_window_sum"
@@ -88,10 +89,10 @@ def _repeated(m: Match) -> Replacement:
     rows = list(zip(window, m.config, sizes, strict=True))
     if max(window) < LEAST_REPEATED:
         return Refusal("the windows are small")
-    if any(between != n - 1 or not size for n, (_, _, between), size in rows):
+    is_met = all(between == n - 1 and size for n, (_, _, between), size in rows)
+    if not is_met or 0 in shape(m.root.result):
         return Refusal("a window does not meet one element always")
-    term = new("add", m.x, constant(0, like=m.x))  # which is 0 for -0 as well
-    term = _each_repeated(term, window)
+    term = _each_repeated(_without_negative_zero(m.x), window)
     edges = tuple((low - n + 1, high - n + 1, 0) for n, (low, high, _), _ in rows)
     if not any(any(row) for row in edges):
         return term
@@ -106,6 +107,12 @@ def _pool(x: Any, size: int, stride: int, padding: str = "VALID") -> Any:
 def _sums(x: Any, size: int, stride: int) -> Any:
     window, strides = (1, size, size, 1), (1, stride, stride, 1)
     return lax.reduce_window(x, 0.0, lax.add, window, strides, "VALID")
+
+
+def _without_negative_zero(x: Value) -> Term:
+    """What a sum of a number and zeros is; a zero that is added alone XLA leaves out."""
+    zero = constant(0, like=x)
+    return new("select_n", new("eq", x, zero), x, full(zero, shape(x)))
 
 
 def _each_repeated(term: Term, times: Sequence[int]) -> Term:
@@ -193,6 +200,7 @@ RULES: Final = (
         law="a sum over windows that meet one element each, and zeros, repeats the elements",
         pattern=op[SUMS](op.pad(x, num("c"), padding_config=var("config")).named("inner")),
         replace=_repeated,
+        normal_form="no sums over one element and zeros",
         examples=(
             example(jax.grad(lambda x: (_sums(x, 3, 3) ** 2).sum()), "f32[1,9,9,c]"),
             example(lambda x: _sum_gradient(x, 3, 3, 11), "f32[1,3,1]"),
@@ -200,6 +208,7 @@ RULES: Final = (
         ),
         rejects=(
             example(lambda x: _sum_gradient(x, 3, 2, 9), "f32[1,4,1]", reason="one element"),
+            example(lambda x: _sums(_spread(x, 0.0), 13, 1), "f32[1,1,1,2]", reason="one element"),
             example(lambda x: _sums(_spread(x, 1.0), 3, 1), "f32[1,4,4,2]", reason="zero"),
             example(lambda x: _sums(_spread(x, 0.0), 3, 2), "f32[1,4,4,2]", reason="stride"),
             example(

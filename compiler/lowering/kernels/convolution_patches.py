@@ -130,7 +130,8 @@ def _is_image_gradient_of_patches(m: Match) -> str | None:
     return None if is_plain and c.padding == full else "the windows are no patches"
 
 
-def _is_no_element(m: Match) -> str | None:
+def _has_elements(m: Match) -> str | None:
+    """Whether window and result have more than one element; others are products already."""
     c = convolution_of(m.root)
     return None if product(c.window) > 1 < product(c.out) else "there is one element"
 
@@ -149,8 +150,7 @@ def _is_in_no_library(m: Match) -> str | None:
 
 def _has_large_window(m: Match) -> str | None:
     c = convolution_of(m.root)
-    is_small = c.out_features > MAX_FEATURES
-    least = LARGE_WINDOW if is_small else LEAST_WINDOW
+    least = LEAST_WINDOW if c.out_features <= MAX_FEATURES else LARGE_WINDOW
     found = product(c.window)
     return None if found >= least else f"the window has {found} elements"
 
@@ -173,7 +173,7 @@ def _forward(stride: int) -> Callable[[Any, Any], Any]:
 
 
 _TYPES: Final = of_type("bfloat16", "float16", "float32")
-_GUARDS: Final = (is_not_empty, is_in_one_group, _is_no_element)
+_GUARDS: Final = (is_not_empty, is_in_one_group, _has_elements)
 _REJECTS: Final = (
     example(_forward(2), "f32[0,4,4,2]", "f32[2,2,2,4]", reason="nothing"),
     example(

@@ -44,8 +44,7 @@ MIN_PART: Final = 8
 MIN_SIZE: Final = 8192
 """Smaller arrays are searched before the difference can be measured."""
 
-MIN_EARLY_ROW: Final = 2048
-MIN_ROW: Final = 256
+MIN_ROW: Final = 2048 if IS_EARLY else 256
 """Elements of a row that is parted: for shorter ones the steps cost more than they save."""
 
 MIN_PARTED: Final = 1 << 17
@@ -116,7 +115,7 @@ def _places_fit(m: Match) -> str | None:
 
 
 def _is_large(m: Match) -> str | None:
-    if shape(m.x)[-1] < (MIN_EARLY_ROW if IS_EARLY else MIN_ROW):
+    if shape(m.x)[-1] < MIN_ROW:
         return f"the rows have {shape(m.x)[-1]} elements"
     if IS_EARLY and number_type(m.x).itemsize == 2:
         return "of 16 bits XLA searches as fast before jaxlib 0.10"
@@ -125,7 +124,7 @@ def _is_large(m: Match) -> str | None:
 
 
 def _search_is_slow(m: Match) -> str | None:
-    """Along rows two reductions were faster on some processors only, but for numbers of 16 bits."""
+    """Along rows two reductions were faster for numbers of 16 bits only, and not before 0.10."""
     (axis,), sizes = integers(m.root, "axes"), shape(m.x)
     if sizes[axis] < MIN_AXIS:
         return f"the axis has {sizes[axis]} elements"

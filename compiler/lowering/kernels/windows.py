@@ -34,6 +34,8 @@ MAX_WINDOW: Final = 5
 """So many slices at most along each dimension; of a window of 7 by 7 XLA's loop is faster."""
 
 SMALL_EARLY_WINDOW: Final = 3
+"""The small window of a jaxlib before 0.10."""
+
 SMALL_WINDOW: Final = SMALL_EARLY_WINDOW if IS_EARLY else 2
 """Storing the padding takes longer than what windows of so many elements along a dimension save."""
 
