@@ -91,6 +91,14 @@ def test_a_loop_of_steps_and_its_gradient():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_chain_is_taken_whole_where_an_op_within_has_a_kernel_of_its_own():
+    def step(x):
+        return x + 2.0 * jnp.sin(jnp.roll(x, 1, 1) + jnp.roll(x, -1, 1) - 2.0 * x)
+
+    graph = tg.function(step).graph(jnp.ones((128, 128)))
+    assert [op.name for op in graph.body] == ["platform_index", "cond"]
+
+
 def test_what_others_read_too_is_computed_for_them():
     def step(x):
         shifted = jnp.roll(x, 1, 1)
