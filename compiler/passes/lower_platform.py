@@ -78,27 +78,19 @@ def offer(kernel: Rule, needs: Iterable[str] = ()) -> None:
 class _Kernels(RuleSet):
     """Kernels, which nothing small is worth."""
 
-    __slots__ = ("_named", "_of_any")
+    __slots__ = ("_named",)
 
     def __init__(self, rules: Iterable[Rule], level: Numerics) -> None:
         rules = list(rules)
         super().__init__(rules, level)
-        self._of_any = frozenset(rule for rule in rules if _is_of_any(rule))
-        others = (rule for rule in rules if rule not in self._of_any)
-        self._named = frozenset(name for rule in others for name in rule.roots)
+        named = (rule for rule in rules if not _is_of_any(rule))
+        self._named = frozenset(name for rule in named for name in rule.roots)
 
     def may_fire(self, op: Operation) -> bool:
         """Whether there is a kernel for ops of this name, and the op is about enough elements."""
         if not super().may_fire(op) or (op.name not in self._named and _leads_on(op)):
             return False
         return any(map(_is_worth_it, (*op.operands, *op.results)))
-
-    def at(self, op: Operation) -> list[Rule]:
-        """The kernels to be tried: those of any elementwise op at the last one only."""
-        found = super().at(op)
-        if found and _leads_on(op):
-            return [rule for rule in found if rule not in self._of_any]
-        return found
 
 
 def _is_of_any(rule: Rule) -> bool:
@@ -107,7 +99,7 @@ def _is_of_any(rule: Rule) -> bool:
 
 
 def _leads_on(op: Operation) -> bool:
-    """Whether it is elementwise and another such op goes on."""
+    """Whether it is elementwise and another such op goes on: kernels of any stand for the last."""
     if op.name not in ELEMENTWISE or len(op.results) != 1:
         return False
     reader = op.results[0].only_reader
