@@ -6,9 +6,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from compiler.analysis.constants import uniform
 from compiler.ir.attributes import Attribute, Dense, attribute_key
 from compiler.ir.equality import regions_equal, same_context
 from compiler.ir.graph import Graph, Operation, Region
+from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk, walk_regions
 from compiler.ops.definition import is_mergeable, lookup
 from compiler.passes.base import Pass
@@ -16,6 +18,11 @@ from compiler.rewrite.rewriter import Rewriter
 
 RECOMPUTED: Final = frozenset({"remat", "remat2", "checkpoint"})
 """Ops that compute a value again on purpose, to hold less memory. Merging would undo that."""
+
+SCATTERED_SUMS: Final = frozenset({"scatter-add", "scatter_add"})
+SUMS: Final = frozenset({"add", "add_any"})
+FEW: Final = 8
+"""Numbers are few where an array has so many times as many elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +66,28 @@ def _merge_in(region: Region, rewriter: Rewriter) -> None:
     for op in region:
         if not rewriter.may_change():
             return
-        if op.name in RECOMPUTED or not is_mergeable(op):
+        if op.name in RECOMPUTED or not is_mergeable(op) or _is_added_in_place(op):
             continue
         earlier = seen.equal_to(op)
         if earlier is not None:
             rewriter.replace(op, earlier.results)
+
+
+def _is_added_in_place(op: Operation) -> bool:
+    """Whether a scatter adds few numbers to nothing, and one sum is all that reads it.
+
+    XLA writes those numbers into the other summand then, where they cost nothing. One scatter for
+    two sums is an array that is filled, stored and read twice: the gradient of a contrastive loss
+    over 500 pairs took 1.15 times as long.
+    """
+    if op.name not in SCATTERED_SUMS or op.result.use_count != 1:
+        return False
+    reader = op.result.only_reader
+    base, _, updates = op.operands
+    if reader is None or reader.name not in SUMS or uniform(base) != 0:
+        return False
+    sizes = [value.type.size for value in (updates, base) if isinstance(value.type, ArrayType)]
+    return len(sizes) == 2 and sizes[0] * FEW <= sizes[1]
 
 
 class _Seen:

@@ -121,6 +121,13 @@ def _of_single(m: Match) -> Replacement:
     return reduced(m.root.name, inner, [kept.index(axis) for axis in m.axes if axis in kept])
 
 
+def _of_same(m: Match) -> Replacement:
+    if m.inner.name != m.root.name:
+        return Refusal("the two are different reductions")
+    kept = without(range(len(shape(m.x))), m.within)
+    return reduced(m.root.name, m.x, sorted({*m.within, *(kept[axis] for axis in m.axes)}))
+
+
 _BROADCAST: Final = op.broadcast_in_dim(var("x", FLOAT + INTEGER + BOOL)).named("inner")
 _NUMBER: Final = var("x", FLOAT + COMPLEX)
 
@@ -149,6 +156,20 @@ RULES: Final = (
             example(lambda x: jnp.min(jnp.broadcast_to(x[:, None], (*x.shape, 5))), "f32[a]"),
         ),
         elsewhere="XLA: algebraic simplifier, for sums of a scalar",
+    ),
+    Rule(
+        name="extreme-of-extreme",
+        law="max(max(x, a), b) = max(x, a and b); so for min, all and any",
+        pattern=op[IDEMPOTENT](op[IDEMPOTENT](x, axes=var("within")).named("inner"), axes=axes),
+        replace=_of_same,
+        normal_form="extremes are taken over all their axes at once",
+        examples=(
+            example(lambda x: x.max(0).max(-1), "f32[a,b,c]"),
+            example(lambda x: x.min(1).min(), "i32[a,b,c]"),
+            example(lambda x: (x > 0).all(1).all(0), "f32[a,b]"),
+        ),
+        rejects=(example(lambda x: x.max(0).min(0), "f32[a,b]", reason="different"),),
+        elsewhere="XLA: algebraic simplifier",
     ),
     Rule(
         name="sum-of-broadcast",

@@ -105,8 +105,19 @@ def _is_maximum_of(value: Value, x: Value) -> bool:
     if op is None:
         return False
     if op.name == "reduce_max":
-        return op.operands[0] is x and integers(op, "axes") == (len(shape(x)) - 1,)
+        (source,) = op.operands
+        is_of_rows = integers(op, "axes") == (len(shape(source)) - 1,)
+        return is_of_rows and _same_rows(source) is _same_rows(x)
     return op.name in _KEEP and any(_is_maximum_of(operand, x) for operand in op.operands)
+
+
+def _same_rows(value: Value) -> Value:
+    """The value whose rows these are, in their order, before it was given another shape."""
+    while (op := value.producer) is not None and op.name == "reshape":
+        if shape(op.operands[0])[-1:] != shape(value)[-1:]:
+            break
+        value = op.operands[0]
+    return value
 
 
 def _is_summed_along_rows(m: Match) -> str | None:

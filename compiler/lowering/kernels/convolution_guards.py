@@ -6,8 +6,15 @@ from typing import Final
 
 from compiler.lowering.kernels.convolution_terms import convolution_of
 from compiler.lowering.kernels.kernel import product
+from compiler.ops.elementwise import ELEMENTWISE
+from compiler.ops.parameters import integers
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import Guard
+
+MAX_READERS: Final = 16
+"""So many operations behind a convolution are looked at."""
+
+_REDUCTIONS: Final = frozenset({"reduce_max", "reduce_min", "reduce_sum"})
 
 MAX_DOTS: Final = 32
 """More dots in one expression take too long to compile."""
@@ -63,6 +70,22 @@ def is_larger(m: Match) -> str | None:
 def has_depth(m: Match) -> str | None:
     """Whether there are three spatial dimensions."""
     return None if convolution_of(m.root).rank == 3 else "there are not three dimensions"
+
+
+def is_not_reduced(m: Match) -> str | None:
+    """Whether no sum or maximum within an image reads the result, or what is computed of it.
+
+    YNNPACK computes those together with the convolution, and stores little in between.
+    """
+    batch = convolution_of(m.root).specs[2][0]
+    pending, seen = list(m.root.result.readers), 0
+    while pending and seen < MAX_READERS:
+        op, seen = pending.pop(), seen + 1
+        if op.name in _REDUCTIONS and batch not in integers(op, "axes"):
+            return "a reduction reads it, which a library computes together with it"
+        if op.name in ELEMENTWISE:
+            pending += op.result.readers
+    return None
 
 
 def work(least: int) -> Guard:

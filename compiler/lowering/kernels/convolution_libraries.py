@@ -27,7 +27,9 @@ _LEAST_FEATURES: Final = 16
 _LEAST_BATCH: Final = 8
 """The least features of the image where the window is itself an image, of a batch in a gradient."""
 
-_LARGE_WINDOW: Final = 64
+LARGE_WINDOW: Final = 64
+"""The window of a gradient, which is an image, has more elements."""
+
 _LEAST_RESULTS: Final = 24
 _LEAST_WORK: Final = 10_000_000
 
@@ -52,7 +54,7 @@ def is_for_ynnpack(c: Convolution) -> str | None:
 
 def is_for_eigen(c: Convolution) -> str | None:
     """Whether Eigen is the faster one."""
-    least = _LEAST_BATCH if product(c.window) > _LARGE_WINDOW else _LEAST_FEATURES
+    least = _LEAST_BATCH if product(c.window) > LARGE_WINDOW else _LEAST_FEATURES
     if c.features < least or c.out_features < _LEAST_RESULTS:
         return f"{c.features} features become {c.out_features}"
     found = c.multiplications

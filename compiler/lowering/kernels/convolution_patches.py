@@ -2,7 +2,8 @@
 
 Where the stride is the size of the window, as in the first layer of a vision transformer, an image
 is rows of patches, and all three are products of matrices. XLA's CPU backend computes them as any
-other convolution, the gradient by the image of a large window in a loop over single numbers.
+other convolution, the gradient by the image of a large window in a loop over single numbers, and
+few colours in a library that is not made for them.
 """
 
 # JAX annotates its functions in part only.
@@ -29,22 +30,21 @@ from compiler.lowering.kernels.convolution_guards import (
 from compiler.lowering.kernels.convolution_libraries import (
     SINCE,
     UNTIL,
-    is_for_eigen,
-    is_for_ynnpack,
 )
 from compiler.lowering.kernels.convolution_terms import Convolution, convolution_of
 from compiler.lowering.kernels.kernel import Evidence, product
+from compiler.lowering.kernels.patch_guards import (
+    has_elements,
+    has_large_window,
+    has_patches,
+    has_small_patches,
+    is_gradient_of_patches,
+    is_image_gradient_of_patches,
+    is_in_no_library,
+    is_slow_in_its_library,
+)
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import example
-
-MAX_FEATURES: Final = 15
-"""Of an image with more features XLA's convolutions are as fast."""
-
-LARGE_WINDOW: Final = 64
-"""The gradient by the image pays for windows of so many elements, whatever the features are."""
-
-LEAST_WINDOW: Final = 16
-"""And for windows of so many elements, where the image has few features."""
 
 LEAST_WORK: Final = 500_000
 
@@ -102,59 +102,6 @@ def _patches(x: Any, counts: Sequence[int], sizes: Sequence[int]) -> Any:
     return x.reshape(x.shape[0], *(n for pair in pairs for n in pair), x.shape[-1])
 
 
-def _has_patches(m: Match) -> str | None:
-    """Whether the stride is the size of the window."""
-    c = convolution_of(m.root)
-    plain = {*c.holes, *c.dilation} == {1} and not any(map(any, c.padding))
-    return None if plain and c.strides == c.window else "the windows are no patches"
-
-
-def _is_gradient_of_patches(m: Match) -> str | None:
-    """Whether each place of the result meets one element of each patch."""
-    c = convolution_of(m.root)
-    is_plain = {*c.holes, *c.strides} == {1} and all(lo == 0 >= hi for lo, hi in c.padding)
-    fits = all(n * p <= size for n, p, size in zip(c.window, c.out, c.sizes, strict=True))
-    return None if is_plain and fits and c.dilation == c.out else "the windows are no patches"
-
-
-def _is_image_gradient_of_patches(m: Match) -> str | None:
-    """Whether one element of the window meets the image, wherever it is.
-
-    In three dimensions XLA multiplies the zeros of holes, which an infinite weight makes nan.
-    """
-    c = convolution_of(m.root)
-    if c.rank > 2:
-        return f"there are {c.rank} dimensions"
-    is_plain = {*c.strides, *c.dilation} == {1} and c.holes == c.window
-    full = tuple((n - 1, n - 1) for n in c.window)
-    return None if is_plain and c.padding == full else "the windows are no patches"
-
-
-def _has_elements(m: Match) -> str | None:
-    """Whether window and result have more than one element; others are products already."""
-    c = convolution_of(m.root)
-    return None if product(c.window) > 1 < product(c.out) else "there is one element"
-
-
-def _has_few_features(m: Match) -> str | None:
-    c = convolution_of(m.root)
-    return None if c.features <= MAX_FEATURES else f"there are {c.features} features"
-
-
-def _is_in_no_library(m: Match) -> str | None:
-    """Whether XLA's own libraries would not compute it as fast."""
-    c = convolution_of(m.root)
-    is_fast = is_for_ynnpack(c) is None and is_for_eigen(c) is None
-    return "a library is as fast" if is_fast else None
-
-
-def _has_large_window(m: Match) -> str | None:
-    c = convolution_of(m.root)
-    least = LEAST_WINDOW if c.out_features <= MAX_FEATURES else LARGE_WINDOW
-    found = product(c.window)
-    return None if found >= least else f"the window has {found} elements"
-
-
 def _image_gradient_of(sizes: str) -> Callable[[Any, Any], Any]:
     """The gradient by the image, whose features are the window's third size."""
     window = tuple(map(int, sizes.split(",")))
@@ -173,7 +120,7 @@ def _forward(stride: int) -> Callable[[Any, Any], Any]:
 
 
 _TYPES: Final = of_type("bfloat16", "float16", "float32")
-_GUARDS: Final = (is_not_empty, is_in_one_group, _has_elements)
+_GUARDS: Final = (is_not_empty, is_in_one_group, has_elements)
 _REJECTS: Final = (
     example(_forward(2), "f32[0,4,4,2]", "f32[2,2,2,4]", reason="nothing"),
     example(
@@ -200,13 +147,13 @@ KERNELS: Final = (
         example(_forward(3), "f32[n,7,8,c]", "f32[3,3,c,k]"),
         example(_forward(3), "f32[n,7,c]", "f32[3,c,k]"),
         law="a convolution whose stride is the size of its window is a product of the patches",
-        guards=(*_GUARDS, _has_patches),
-        pays=both(_TYPES, _has_few_features, work(LEAST_WORK)),
+        guards=(*_GUARDS, has_patches),
+        pays=both(_TYPES, is_slow_in_its_library, work(LEAST_WORK)),
         since=SINCE,
         until=UNTIL,
         rejects=(*_REJECTS, _OVERLAPPING, _PADDED),
         evidence=(
-            Evidence(example(_forward(16), "f32[8,224,224,3]", "f32[16,16,3,192]"), 2.0),
+            Evidence(example(_forward(4), "f32[16,64,64,3]", "f32[4,4,3,32]"), 4.3),
             Evidence(example(_forward(4), "f32[64,28,28,1]", "f32[4,4,1,16]"), 3.0),
         ),
     ),
@@ -217,8 +164,8 @@ KERNELS: Final = (
         example(gradient_of("3,3,2,3", stride=3, padding="VALID"), "f32[n,7,8,2]", "f32[n,2,2,3]"),
         example(gradient_of("3,2,3", stride=3, padding="VALID"), "f32[n,7,2]", "f32[n,2,3]"),
         law="the gradient of a product of patches by the window is a product of patches",
-        guards=(*_GUARDS, _is_gradient_of_patches),
-        pays=both(_TYPES, _is_in_no_library, work(LEAST_WORK)),
+        guards=(*_GUARDS, is_gradient_of_patches),
+        pays=both(_TYPES, is_in_no_library, has_small_patches, work(LEAST_WORK)),
         until=UNTIL,
         rejects=(
             *_REJECTS,
@@ -240,11 +187,11 @@ KERNELS: Final = (
             ),
             Evidence(
                 example(
-                    gradient_of("16,16,3,384", stride=16, padding="VALID"),
-                    "f32[1,224,224,3]",
-                    "f32[1,14,14,384]",
+                    gradient_of("4,4,3,32", stride=4, padding="VALID"),
+                    "f32[64,32,32,3]",
+                    "f32[64,8,8,32]",
                 ),
-                1.9,
+                1.7,
             ),
         ),
     ),
@@ -255,8 +202,8 @@ KERNELS: Final = (
         example(_image_gradient_of("3,3,2,3"), "f32[3,3,2,3]", "f32[n,2,2,3]"),
         example(_image_gradient_of("3,2,3"), "f32[3,2,3]", "f32[n,4,3]"),
         law="the gradient of a product of patches by the image is a product, put in its places",
-        guards=(*_GUARDS, _is_image_gradient_of_patches),
-        pays=both(_TYPES, _has_large_window, work(LEAST_WORK)),
+        guards=(*_GUARDS, is_image_gradient_of_patches),
+        pays=both(_TYPES, has_large_window, work(LEAST_WORK)),
         rejects=(
             *_REJECTS,
             example(

@@ -31,6 +31,7 @@ from compiler.lowering.kernels.convolution_terms import (
     convolution_of,
     met,
 )
+from compiler.lowering.kernels.fences import apart
 from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.lowering.kernels.offsets import offsets
 from compiler.rewrite.match import Match
@@ -82,19 +83,9 @@ def _by_taps(m: Match) -> Callable[..., Any]:
             image = lax.optimization_barrier(c.filled(spread(x, i, c.groups, times)))
             term = shifted(c, image, w[..., i, :])
             total = term if total is None else total + term
-        return c.result(_kept_together(total))
+        return c.result(apart(total))
 
     return kernel
-
-
-def _kept_together(x: Any) -> Any:
-    """The same numbers, behind an operation that does nothing.
-
-    What XLA's library computes takes the sums in where they are reduced further on, but not what
-    they are sums of: all shifted images would be stored.
-    """
-    kind = jnp.finfo(x.dtype)
-    return lax.reduce_precision(x, kind.nexp, kind.nmant)
 
 
 def _by_groups(m: Match) -> Callable[..., Any]:

@@ -51,7 +51,8 @@ def row_by_row(m: Match) -> Callable[..., Any]:
         rows = jnp.moveaxis(x, axis, 0)
         start = jnp.full(rows.shape[1:], neutral(name, x.dtype), x.dtype)
         found = lax.scan(step, start, rows, reverse=backwards)[1]
-        return jnp.moveaxis(found, 0, axis)
+        # Stored in its own order: else all that read it walk through the loop's result in columns.
+        return lax.optimization_barrier(jnp.moveaxis(found, 0, axis))
 
     return cumulative
 

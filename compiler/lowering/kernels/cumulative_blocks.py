@@ -20,7 +20,8 @@ import numpy as np
 from jax import lax
 
 from compiler.lowering.kernels.cumulative import row_by_row
-from compiler.lowering.kernels.kernel import SINCE_0_10, Evidence, Kernel, product
+from compiler.lowering.kernels.fallback import or_else
+from compiler.lowering.kernels.kernel import SINCE_0_10, Evidence, Kernel, lies_in_rows, product
 from compiler.ops.parameters import integer, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -51,12 +52,7 @@ def _by_blocks(m: Match) -> Callable[..., Any]:
     def running(x: Any) -> Any:
         sums, are_finite = _sums(x.reshape(-1, x.shape[-1]), backwards)
 
-        def again(_: Any) -> tuple[Any, Any]:
-            return jnp.zeros((), bool), by_column(x).reshape(-1)
-
-        # Flat, so that both ways agree on the order in memory.
-        start = (jnp.logical_not(are_finite), sums.reshape(-1))
-        return lax.while_loop(lambda state: state[0], again, start)[1].reshape(x.shape)
+        return or_else(sums.reshape(x.shape), jnp.logical_not(are_finite), lambda: by_column(x))
 
     return running
 
@@ -124,7 +120,7 @@ KERNELS: Final = (
         numerics=Numerics.ROUNDING,
         guards=(_along_rows_of_blocks,),
         since=SINCE_0_10,
-        pays=_has_enough,
+        pays=lambda m: _has_enough(m) or lies_in_rows(m),
         examples=(
             example(_cumsum, "f32[a,256]"),
             example(lambda x: lax.cumsum(x, axis=2, reverse=True), "f32[a,b,128]"),

@@ -28,7 +28,7 @@ from compiler.rewrite.rule import example
 MIN_ELEMENTS: Final = 1 << 18
 """Of each operand: smaller ones are copied in no time."""
 
-MIN_RESULT: Final = 1 << 14
+MIN_RESULT: Final = 1 << 18
 """Elements of a batch of products from which on the order of its operands can be measured.
 
 Weights times values, as einsum writes attention, comes as values times weights: XLA's library then

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from compiler.lowering.kernels import elementary_terms as terms
+from compiler.lowering.kernels.fallback import or_else
 from compiler.lowering.kernels.kernel import Evidence, Form, Kernel, function_of, product
 from compiler.ops.parameters import number_type
 from compiler.rewrite.expression import shape
@@ -52,15 +52,9 @@ def _of_angles(m: Match) -> Callable[..., Any]:
     by_polynomial, plain = _OF_ANGLES[m.root.name], function_of(m.root)
 
     def computed(x: Any) -> Any:
-        size = jnp.abs(x)
-        is_far = jnp.any((size > terms.MAX_ANGLE) & (size < np.inf))
-
-        def again(_: Any) -> tuple[Any, Any]:
-            return jnp.zeros((), bool), plain(x).reshape(-1)
-
-        # Flat, so that both ways agree on the order in memory.
-        start = (is_far, by_polynomial(x).reshape(-1))
-        return lax.while_loop(lambda state: state[0], again, start)[1].reshape(x.shape)
+        # A nan or an infinity counts as far: all numbers then take longer, and none is another.
+        is_far = jnp.logical_not(jnp.max(jnp.abs(x), initial=0) <= terms.MAX_ANGLE)
+        return or_else(by_polynomial(x), is_far, lambda: plain(x))
 
     return computed
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from importlib.metadata import version
@@ -26,6 +26,7 @@ from compiler.ir.types import ArrayType
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr, primitive_and_params
 from compiler.ops.host import host
+from compiler.ops.parameters import integers
 from compiler.rewrite.expression import spliced
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -80,6 +81,8 @@ class Kernel:
             matched, else what ``inputs_of`` names. It returns an array, or a tuple of one for each
             result of the root.
         reads: what it reads where it stands in for more ops than are matched; ``form`` gets these.
+        context: what of the ops around the root decides on the form, where types and attributes do
+            not say it all.
         needs: ops without which it fires nowhere in a graph, where the root alone does not say so.
         numerics: what it does to the numbers.
         guards: what has to hold for it to be right.
@@ -97,6 +100,7 @@ class Kernel:
     pattern: Pattern
     form: Form
     reads: Callable[[Match], Sequence[Value]] | None = None
+    context: Callable[[Match], Hashable] = lambda _: None
     needs: tuple[str, ...] = ()
     numerics: Numerics = Numerics.EXACT
     guards: tuple[Guard, ...] = ()
@@ -163,7 +167,8 @@ class Kernel:
         attributes = tuple((k, attribute_key(v)) for k, v in sorted(op.attributes.items()))
         slots = tuple(inputs.index(value) for value in op.operands)
         settings = jax_compat.trace_settings()
-        return (self, op.name, attributes, slots, tuple(v.type for v in inputs), settings)
+        types = tuple(v.type for v in inputs)
+        return (self, op.name, attributes, slots, types, settings, self.context(m))
 
     def _graph(self, m: Match, inputs: Sequence[Value]) -> Graph | Refusal:
         """The branch on the platform, of the kernel and the op."""
@@ -222,6 +227,18 @@ def has_known_sizes(m: Match) -> str | None:
     values = [value for op in m.ops for value in (*op.operands, *op.results)]
     known = all(isinstance(v.type, ArrayType) and v.type.is_static for v in values)
     return None if known else "it has sizes that are no numbers"
+
+
+def lies_in_rows(m: Match) -> str | None:
+    """Whether what the op reads is no transposed array, whose rows are columns in memory.
+
+    A kernel that reads an array several times then goes through the columns as often.
+    """
+    maker = m.root.operands[0].producer
+    if maker is None or maker.name != "transpose":
+        return None
+    order = integers(maker, "permutation")
+    return None if order[-1] == len(order) - 1 else "it reads a transposed array"
 
 
 def is_not_chosen_yet(m: Match) -> str | None:

@@ -25,9 +25,11 @@ from compiler.lowering.kernels.convolution_guards import (
     both,
     is_in_one_group,
     is_not_empty,
+    is_not_reduced,
     work,
 )
 from compiler.lowering.kernels.convolution_libraries import (
+    LARGE_WINDOW,
     SINCE,
     UNTIL,
     is_for_eigen,
@@ -40,6 +42,10 @@ from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.ops.parameters import number_type
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import Guard, example
+
+LEAST_FEATURES: Final = 24
+LEAST_WORK: Final = 20_000_000
+"""Smaller convolutions are as fast in YNNPACK, or nearly so."""
 
 
 def _by_one_dot(m: Match) -> Callable[..., Any]:
@@ -73,6 +79,16 @@ def _has_features_last(m: Match) -> str | None:
     c = convolution_of(m.root)
     rows = (0, c.rank + 1, *range(1, c.rank + 1))
     return None if c.specs[0] == c.specs[2] == rows else "the features are not the last"
+
+
+def _is_worth_it(m: Match) -> str | None:
+    """Whether there is enough to do; of a gradient, whose window is large, there is."""
+    c = convolution_of(m.root)
+    if product(c.window) > LARGE_WINDOW:
+        return None
+    if c.features < LEAST_FEATURES:
+        return f"there are {c.features} features"
+    return work(LEAST_WORK)(m) or is_not_reduced(m)
 
 
 def _is_single(m: Match) -> str | None:
@@ -127,7 +143,12 @@ KERNELS: Final = (
         example(gradient_of("3,3,2,3"), "f32[n,4,5,2]", "f32[n,4,5,3]"),
         law="an image with holes that no element of the window meets has the same convolution",
         guards=(is_not_empty, is_in_one_group, _asked(is_inside)),
-        pays=both(_is_single, _asked(is_for_ynnpack), _asked(is_for_eigen)),
+        pays=both(
+            _is_single,
+            _asked(is_for_ynnpack),
+            _asked(is_for_eigen),
+            _is_worth_it,
+        ),
         since=SINCE,
         until=UNTIL,
         rejects=(

@@ -19,7 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from compiler.lowering.kernels.fences import stored
 from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.ops.elementwise import ELEMENTWISE, TRANSCENDENTAL
 from compiler.ops.parameters import integer, integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -33,6 +35,9 @@ MAX_COUNTED: Final = 1 << 32
 """So many numbers a counter of 32 bits tells apart."""
 
 _SETTINGS: Final[Any] = jax.config
+_CHEAP: Final = ELEMENTWISE - TRANSCENDENTAL | {
+    *("bitcast_convert_type", "broadcast_in_dim", "convert_element_type", "reshape", "squeeze")
+}
 _ROTATIONS: Final = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY: Final = np.uint32(0x1BD11BDA)
 
@@ -41,6 +46,7 @@ def _written_out(m: Match) -> Callable[..., Any]:
     """The bits of one key, or of each of an array of keys."""
     sizes, width = integers(m.root, "shape"), integer(m.root, "bit_width")
     target = number_type(m.root.result)
+    keep = (lambda x: x) if _has_one_reader(m) else stored
 
     def bits(keys: Any) -> Any:
         data = jax.random.key_data(keys)
@@ -49,7 +55,7 @@ def _written_out(m: Match) -> Callable[..., Any]:
         high, low = _cipher(first, second, counts)
         if width == 64:
             return high.astype(target) << target.type(32) | low.astype(target)
-        return _stored(lax.convert_element_type(high ^ low, target))
+        return keep(lax.convert_element_type(high ^ low, target))
 
     return bits
 
@@ -58,9 +64,12 @@ def _last(count: int) -> tuple[int, ...]:
     return tuple(range(-count, 0))
 
 
-def _stored(bits: Any) -> Any:
-    """Keeps XLA from computing the rounds anew in every loop that reads the bits."""
-    return lax.optimization_barrier(bits)
+def _has_one_reader(m: Match) -> bool:
+    """Whether one loop reads the bits, and little is computed of them on the way to it."""
+    reader = m.root.result.only_reader
+    while reader is not None and reader.name in _CHEAP and len(reader.results) == 1:
+        reader = reader.result.only_reader
+    return reader is not None and reader.name not in TRANSCENDENTAL
 
 
 def _cipher(first: Any, second: Any, counts: Any) -> tuple[Any, Any]:
@@ -115,6 +124,7 @@ KERNELS: Final = (
         law="random_bits(key)[i] = the cipher's rounds of (0, i), one after the other",
         pattern=op.random_bits(var("keys")),
         form=_written_out,
+        context=_has_one_reader,
         guards=(_is_threefry,),
         pays=_are_many,
         examples=(

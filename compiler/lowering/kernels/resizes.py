@@ -24,6 +24,7 @@ from jax import lax
 from compiler.ir.attributes import Array
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
+from compiler.lowering.kernels.fallback import or_else
 from compiler.lowering.kernels.kernel import Evidence, Kernel, product
 from compiler.lowering.kernels.resize_terms import Chain, Weights, chain_of
 from compiler.rewrite.expression import shape
@@ -57,14 +58,7 @@ def _of_neighbours(m: Match) -> Callable[..., Any]:
     products = jax_compat.jaxpr_function(export_jaxpr(part))
 
     def resized(x: Any) -> Any:
-        found = _resized(x, chain)
-
-        def again(_: Any) -> tuple[Any, Any]:
-            return jnp.zeros((), bool), products(x)[0].reshape(-1)
-
-        # Flat, so that both ways agree on the order in memory.
-        start = (jnp.logical_not(_is_moderate(x)), found.reshape(-1))
-        return lax.while_loop(lambda state: state[0], again, start)[1].reshape(found.shape)
+        return or_else(_resized(x, chain), jnp.logical_not(_is_moderate(x)), lambda: products(x)[0])
 
     return resized
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.kernel import Evidence, Kernel, lies_in_rows, product
 from compiler.ops.parameters import integer, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -122,7 +122,7 @@ KERNELS: Final = (
         pattern=op.top_k(var("x", FLOAT)),
         form=_by_blocks,
         guards=(_is_of_last_axis,),
-        pays=_saves,
+        pays=lambda m: _saves(m) or lies_in_rows(m),
         examples=(
             example(lambda x: _largest(x, 1), "f32[a,96]"),
             example(lambda x: _largest(x, 2), "f32[a,4096]"),

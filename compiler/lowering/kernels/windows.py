@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from compiler.lowering.kernels.fences import apart
 from compiler.lowering.kernels.kernel import IS_EARLY, Evidence, Kernel, product
 from compiler.ops.parameters import integer_table, integers, number_type
 from compiler.rewrite.expression import shape
@@ -72,7 +73,7 @@ def _pooled(m: Match) -> Callable[..., Any]:
             count = (x.shape[axis] - places[-1] - 1) // strides[axis] + 1
             parts = [every(x, axis, place, strides[axis], count) for place in places]
             x = reduce(combine, parts)
-        return x
+        return apart(x)
 
     return pooled
 

@@ -143,3 +143,27 @@ def test_the_lines_of_both_are_kept() -> None:
     location = next(iter(after.body)).location
     assert [frame.line for frame in location.frames] == [1, 2]
     assert (location.name_stack, location.rules) == ("left", ("cse",))
+
+
+@pytest.mark.parametrize(
+    ("rows", "added", "merged"), [(1, "add", False), (4, "add", True), (1, "mul", True)]
+)
+def test_few_numbers_scattered_into_sums_stay_apart(rows: int, added: str, merged: bool) -> None:
+    scattered = """scatter-add %zeros, %i, %u {dimension_numbers = ScatterDimensionNumbers(\
+update_window_dims = (1,), inserted_window_dims = (0,), scatter_dims_to_operand_dims = (0,), \
+operand_batching_dims = (), scatter_indices_batching_dims = ()), indices_are_sorted = False, \
+mode = GatherScatterMode.FILL_OR_DROP, unique_indices = False} : f32[8,4]"""
+    before = graph(
+        f"(%x: f32[8,4], %y: f32[8,4], %i: i32[{rows},1], %u: f32[{rows},4])"
+        " -> (f32[8,4], f32[8,4])",
+        f"""
+        %c = constant {{value = 0.0}} : f32[]
+        %zeros = broadcast_in_dim %c {{broadcast_dimensions = (), shape = (8, 4)}} : f32[8,4]
+        %a = {scattered}
+        %b = {scattered}
+        %p = {added} %x, %a : f32[8,4]
+        %q = {added} %b, %y : f32[8,4]
+        return %p, %q
+        """,
+    )
+    assert (run(CSE(), before)[1] > 0) is merged

@@ -76,6 +76,27 @@ def test_libraries_write_it_so():
     assert fired(linen.dot_product_attention, q, k, v)
 
 
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.3}])
+def test_rows_that_were_given_other_shapes_in_between(options):
+    def attend(q, k, v):
+        return jax.nn.dot_product_attention(q, k, v, **options)
+
+    assert fired(attend, *large())
+    found, expected = (wrap(attend)(*large()) for wrap in (tg.function, jax.jit))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_largest_of_other_rows_bounds_nothing():
+    def attend(q, k, v):
+        scores = jnp.einsum("bshd,bthd->bhst", q, k)
+        folded = scores.reshape(*scores.shape[:-1], 2, -1)
+        limit = folded.max(-1).reshape(*scores.shape[:-2], -1, 1)[..., : scores.shape[-2], :]
+        weights = jnp.exp(scores - limit)
+        return jnp.einsum("bhst,bthd->bshd", weights / weights.sum(-1, keepdims=True), v)
+
+    assert not fired(attend, *large())
+
+
 def test_weights_that_the_gradient_needs_are_divided_as_before():
     q, k, v = large()
     gradient = jax.grad(lambda q, k, v: (attention(q, k, v) ** 2).sum())

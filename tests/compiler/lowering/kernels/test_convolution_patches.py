@@ -63,7 +63,7 @@ def test_patches_and_both_gradients_with_edges(layout):
 
 
 def _loss(x, w):
-    return jnp.sum(_convolve("last", x, w, (16, 16)) ** 2)
+    return jnp.sum(_convolve("last", x, w, w.shape[:2]) ** 2)
 
 
 def _used(function, *shapes):
@@ -71,10 +71,16 @@ def _used(function, *shapes):
     return {one.rule for one in tg.function(function).trace(*arguments).rewrites} & {*NAMES}
 
 
-def test_the_first_layer_of_a_vision_transformer_uses_them():
-    shapes = ((2, 224, 224, 3), (16, 16, 3, 64))
+def test_small_patches_of_coloured_images_use_them():
+    shapes = ((16, 64, 64, 3), (4, 4, 3, 32))
     assert _used(_loss, *shapes) == CURRENT & {"convolution-of-patches"}
     assert _used(jax.grad(_loss, (0, 1)), *shapes) == CURRENT
+
+
+def test_large_patches_use_the_gradient_by_the_image_only():
+    shapes = ((2, 224, 224, 3), (16, 16, 3, 64))
+    assert not _used(_loss, *shapes)
+    assert _used(jax.grad(_loss, (0, 1)), *shapes) == CURRENT & {"image-gradient-of-patches"}
 
 
 def test_its_values_and_gradients_are_those_of_jit():
@@ -91,8 +97,15 @@ def test_its_values_and_gradients_are_those_of_jit():
 
 
 @pytest.mark.parametrize(
-    "shapes", [((8, 32, 32, 64), (2, 2, 64, 64)), ((1, 8, 8, 3), (4, 4, 3, 8))]
+    "shapes",
+    [
+        ((8, 32, 32, 64), (2, 2, 64, 64)),
+        ((1, 8, 8, 3), (4, 4, 3, 8)),
+        ((16, 64, 64, 1), (4, 4, 1, 32)),  # of one feature, for YNNPACK
+        ((16, 64, 64, 3), (4, 4, 3, 48)),
+        ((16, 64, 64, 3), (8, 8, 3, 16)),  # for Eigen, of a large window
+    ],
 )
-def test_many_features_and_little_work_are_left_alone(shapes):
+def test_what_a_library_computes_as_fast_is_left_alone(shapes):
     stride = shapes[1][:2]
     assert not _used(lambda x, w: _convolve("last", x, w, stride), *shapes)

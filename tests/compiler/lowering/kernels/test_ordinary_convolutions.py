@@ -49,7 +49,8 @@ def libraries(function, *arguments):
         ((8, 28, 28, 64), (3, 3, 64, 64), {"rhs_dilation": (2, 2)}, True),
         ((64, 28, 28, 3), (3, 3, 3, 64), {}, False),
         ((64, 28, 28, 64), (3, 3, 64, 16), {}, False),
-        ((1, 14, 14, 32), (3, 3, 32, 32), {}, False),
+        ((8, 28, 28, 16), (3, 3, 16, 64), {}, False),
+        ((1, 14, 14, 64), (3, 3, 64, 64), {}, False),
         ((8, 28, 28, 64), (3, 3, 64, 64), {"padding": ((2, 2), (2, 2))}, False),
         (
             (8, 28, 28, 64),
@@ -62,6 +63,22 @@ def libraries(function, *arguments):
 )
 def test_large_convolutions_that_ynnpack_would_take_are_given_to_eigen(image, window, others, used):
     assert is_used(HOLES, lambda x, w: convolve(x, w, **others), image, window) == used
+
+
+@of_ynnpack
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [("of features", False), ("of places", False), ("of a batch", True), ("computed", True)],
+)
+def test_what_a_reduction_reads_is_left_to_the_library_that_computes_both(name, used):
+    behind = {
+        "of features": lambda y: y - y.mean(-1, keepdims=True),
+        "of places": lambda y: jax.nn.relu(y + 1).max((1, 2)),
+        "of a batch": lambda y: y - y.mean((0, 1, 2)),
+        "computed": lambda y: jax.nn.relu(y) * 2,
+    }
+    shapes = (8, 28, 28, 64), (3, 3, 64, 64)
+    assert is_used(HOLES, lambda x, w: behind[name](convolve(x, w)), *shapes) == used
 
 
 @pytest.mark.parametrize(

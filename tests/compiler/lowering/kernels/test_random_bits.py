@@ -74,3 +74,23 @@ def test_numbers_drawn_under_grad_and_vmap():
         step = tg.function(wrap(loss))
         assert NAME in [firing.rule for firing in step.trace(x, seed).rewrites]
         np.testing.assert_allclose(step(x, seed), jax.jit(wrap(loss))(x, seed), rtol=1e-6)
+
+
+SHAPE = (80, 80)
+
+
+@pytest.mark.parametrize(
+    ("draw", "stored"),
+    [
+        (lambda key: jax.random.uniform(key, SHAPE), False),
+        (lambda key: jax.random.bernoulli(key, 0.9, SHAPE), False),
+        (lambda key: jax.random.normal(key, SHAPE), True),
+        (lambda key: (lambda x: x - x.mean(0))(jax.random.uniform(key, SHAPE)), True),
+    ],
+    ids=["one reader", "a comparison", "a costly function", "two readers"],
+)
+def test_bits_are_stored_where_rounds_would_be_computed_twice(draw, stored):
+    step = tg.function(draw)
+    program = step.lower(KEYS[0]).compile().as_text()
+    assert program.count(" while(") == int(stored)
+    np.testing.assert_allclose(jax.jit(draw)(KEYS[0]), step(KEYS[0]), rtol=1e-6, atol=1e-6)

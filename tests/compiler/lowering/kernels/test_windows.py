@@ -126,3 +126,14 @@ def test_gradients_of_average_pools_without_overlap(size, rules):
     fired = {one.rule for one in step.trace(y).rewrites}
     assert fired & {"sum-of-single-elements", "sum-of-slices"} == rules
     assert_same_bits(np.asarray(jax.jit(gradient)(y)), np.asarray(step(y)))
+
+
+@pytest.mark.skipif(IS_EARLY, reason="XLA has no library for sums before jaxlib 0.10")
+@pytest.mark.parametrize("kind", ["max", "sum"])
+@pytest.mark.parametrize("behind", [jnp.sum, jnp.max, lambda x: x.mean(-1)])
+def test_no_slices_are_stored_for_what_reduces_the_pool(kind, behind):
+    x = jnp.ones((8, 32, 32, 16))
+    setting = {"window_dimensions": (1, 5, 5, 1), "padding": ((0, 0), (2, 2), (2, 2), (0, 0))}
+    step = tg.function(lambda x: behind(jax.nn.relu(pool(x, kind, setting))))
+    held = step.lower(x).compile().memory_analysis().temp_size_in_bytes
+    assert held < 4 * x.nbytes  # the padded array, the pool, and what the reduction holds
