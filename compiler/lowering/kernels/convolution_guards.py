@@ -11,9 +11,6 @@ from compiler.ops.parameters import integers
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import Guard
 
-MAX_READERS: Final = 16
-"""So many operations behind a convolution are looked at."""
-
 _REDUCTIONS: Final = frozenset({"reduce_max", "reduce_min", "reduce_sum"})
 
 MAX_DOTS: Final = 32
@@ -77,15 +74,12 @@ def is_not_reduced(m: Match) -> str | None:
 
     YNNPACK computes those together with the convolution, and stores little in between.
     """
-    batch = convolution_of(m.root).specs[2][0]
-    pending, seen = list(m.root.result.readers), 0
-    while pending and seen < MAX_READERS:
-        op, seen = pending.pop(), seen + 1
-        if op.name in _REDUCTIONS and batch not in integers(op, "axes"):
-            return "a reduction reads it, which a library computes together with it"
-        if op.name in ELEMENTWISE:
-            pending += op.result.readers
-    return None
+    batch, value = convolution_of(m.root).specs[2][0], m.root.result
+    while (only := value.only_reader) is not None and only.name in ELEMENTWISE:
+        value = only.result
+    found = (op for op in value.readers if op.name in _REDUCTIONS)
+    is_within = any(batch not in integers(op, "axes") for op in found)
+    return "a reduction reads it, which a library computes together with it" if is_within else None
 
 
 def work(least: int) -> Guard:
