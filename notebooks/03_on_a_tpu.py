@@ -152,7 +152,7 @@ for _ in range(200):
     state, value = train_step(state, *batch)
     values.append(float(value))
 
-print(f"loss {values[0]:.2f} at first, {values[-1]:.2f} after {len(values)} steps")
+print(f"loss {values[0]:.1f} at first, {values[-1]:.1f} after {len(values)} steps")
 print("the new w1 lies on", len(state["w1"].devices()), "devices;", end=" ")
 print("whole on each:", state["w1"].is_fully_replicated)
 
