@@ -32,6 +32,7 @@ from compiler.lowering.kernels.convolution_libraries import (
     UNTIL,
 )
 from compiler.lowering.kernels.convolution_terms import Convolution, convolution_of
+from compiler.lowering.kernels.fences import apart
 from compiler.lowering.kernels.kernel import Evidence, product
 from compiler.lowering.kernels.patch_guards import (
     has_elements,
@@ -55,7 +56,7 @@ def _by_patches(m: Match) -> Callable[..., Any]:
     def kernel(*operands: Any) -> Any:
         patches, w = _patches(c.image(operands[0]), c.out, c.window), c.weights(operands[-1])
         inner = [*range(2, 2 * c.rank + 1, 2), 2 * c.rank + 1]
-        return c.result(_dot(c, patches, w, inner, range(c.rank + 1)))
+        return c.result(apart(_dot(c, patches, w, inner, range(c.rank + 1))))
 
     return kernel
 
