@@ -11,7 +11,7 @@ of what reads its results. Where the kernel does not fire, there is nothing to m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,8 @@ ROUNDS: Final = 7
 LEVEL: Final = "reassociate"
 SECONDS_PER_SAMPLE: Final = 0.01
 
-Function = Callable[..., Any]
+Function: TypeAlias = "Callable[..., Any]"
+Arguments: TypeAlias = "Sequence[Any]"
 
 
 def _scaled(x: Any) -> Any:
@@ -40,18 +41,27 @@ def _scaled(x: Any) -> Any:
 
 
 def _turned(x: Any) -> Any:
-    return jnp.swapaxes(jnp.swapaxes(x, -1, -2) * 2, -1, -2)
+    return jnp.swapaxes(x, -1, -2) if x.ndim > 1 else x
+
+
+def _as_it_is(x: Any) -> Any:
+    return x
 
 
 def _norm(x: Any, axes: int | tuple[int, ...]) -> Any:
     return (x - x.mean(axes, keepdims=True)) * jax.lax.rsqrt(x.var(axes, keepdims=True) + 1e-5)
 
 
-BEFORE: Final[dict[str, Function]] = {
-    "scaled by rows": _scaled,
-    "transposed": lambda x: _turned(x) if x.ndim > 1 else x,
-    "scaled by columns": lambda x: x * x.mean(tuple(range(1, x.ndim)), keepdims=True),
+BEFORE: Final[dict[str, tuple[Function, Function]]] = {
+    "scaled by rows": (_as_it_is, _scaled),
+    "transposed": (_turned, _turned),
+    "scaled by columns": (
+        _as_it_is,
+        lambda x: x * x.mean(tuple(range(1, x.ndim)), keepdims=True),
+    ),
 }
+"""What is given instead of the first array, and what the program makes of it."""
+
 BEHIND: Final[dict[str, Function]] = {
     "scaled": lambda x: jax.nn.relu(_scaled(x)),
     "summed up": lambda x: jax.nn.relu(x).sum(-1),
@@ -62,7 +72,7 @@ BEHIND: Final[dict[str, Function]] = {
     "layer norm": lambda x: _norm(x, -1),
     "batch norm": lambda x: _norm(x, tuple(range(x.ndim - 1))),
     "softmax": jax.nn.softmax,
-    "transposed": lambda x: jnp.swapaxes(x, -1, -2) if x.ndim > 1 else x,
+    "transposed": _turned,
     "multiplied": lambda x: jax.nn.relu(x) @ jnp.ones((x.shape[-1], 32), x.dtype),
 }
 
@@ -73,24 +83,30 @@ def run() -> Iterator[Comparison]:
         for number, evidence in enumerate(kernel.current_evidence):
             captured = base_case(evidence.program).captured
             arguments = random_arguments(captured, 0)
-            for name, function in _contexts(function_of(captured), arguments):
-                yield from _compare(kernel, f"#{number + 1} {name}", function, arguments)
+            for name, *program in contexts(function_of(captured), arguments):
+                yield from _compare(kernel, f"#{number + 1} {name}", *program)
 
 
-def _contexts(function: Function, arguments: Sequence[Any]) -> Iterator[tuple[str, Function]]:
-    """The program alone, and with what may stand before and behind it."""
+def contexts(function: Function, arguments: Arguments) -> Iterator[tuple[str, Function, Arguments]]:
+    """The program alone, and with what may stand before and behind it.
+
+    Args:
+        function: gives a list of arrays.
+        arguments: what it is called with.
+    """
 
     def alone(*values: Any) -> Any:
         return tuple(function(*values))
 
-    yield "alone", alone
+    yield "alone", alone, arguments
     place = next((i for i, value in enumerate(arguments) if _is_of_floats(value)), None)
     if place is not None:
-        for name, made in BEFORE.items():
-            yield f"of {name}", _with(alone, place, made)
+        for name, (given, made) in BEFORE.items():
+            changed = [*arguments[:place], given(arguments[place]), *arguments[place + 1 :]]
+            yield f"of {name}", _with(alone, place, made), changed
     if all(map(_is_of_floats, jax.eval_shape(alone, *arguments))):
         for name, read in BEHIND.items():
-            yield f"then {name}", _then(alone, read)
+            yield f"then {name}", _then(alone, read), arguments
 
 
 def _with(function: Function, place: int, made: Function) -> Function:
@@ -106,7 +122,7 @@ def _is_of_floats(value: Any) -> bool:
 
 
 def _compare(
-    kernel: Kernel, name: str, function: Function, arguments: Sequence[Any]
+    kernel: Kernel, name: str, function: Function, arguments: Arguments
 ) -> Iterator[Comparison]:
     ours, plain = tg.function(function, numerics=LEVEL), jax.jit(function)
     if kernel.name not in {one.rule for one in ours.trace(*arguments).rewrites}:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from compiler.ir.graph import Value
+from compiler.ir.graph import Operation, Value
 from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
 from compiler.ops.parameters import dot_dimensions, integers
 from compiler.rewrite.expression import shape
@@ -32,7 +32,7 @@ MIN_WEIGHTS: Final = 1 << 16
 
 
 _KEEP: Final = ("broadcast_in_dim", "max", "reshape", "stop_gradient")
-"""Ops whose result is at least as large as each operand, in the place that it belongs to."""
+"""Ops whose result is at least as large as each operand, and in its order if it has as many."""
 
 
 def _weights(m: Match) -> Value:
@@ -100,15 +100,36 @@ def _is_bounded(m: Match) -> str | None:
 
 
 def _is_maximum_of(value: Value, x: Value) -> bool:
-    """Whether a value is at least the maximum of ``x`` along its last axis."""
+    """Whether every element is at least the maximum of its own row of ``x``, the last axis."""
+    sizes = shape(x)
+    if shape(value) == (*sizes[:-1], 1):
+        return _are_maxima(value, x)
     op = value.producer
-    if op is None:
+    if op is None or shape(value) != sizes:
+        return False
+    if op.name == "broadcast_in_dim":
+        return _repeats_rows(op) and _are_maxima(op.operands[0], x)
+    return op.name in _KEEP and any(_is_maximum_of(operand, x) for operand in op.operands)
+
+
+def _repeats_rows(op: Operation) -> bool:
+    """Whether a broadcast repeats each of its elements along the last axis, and along no other."""
+    (source,), sizes = op.operands, shape(op.result)
+    dims = integers(op, "broadcast_dimensions")
+    kept = dict(zip(dims, shape(source), strict=True))
+    return [kept.get(dim, 1) for dim in range(len(sizes))] == [*sizes[:-1], 1]
+
+
+def _are_maxima(value: Value, x: Value) -> bool:
+    """Whether a value has an element for each row of ``x``, in order, at least its maximum."""
+    op = value.producer
+    if op is None or product(shape(value)) != product(shape(x)[:-1]):
         return False
     if op.name == "reduce_max":
         (source,) = op.operands
         is_of_rows = integers(op, "axes") == (len(shape(source)) - 1,)
         return is_of_rows and _same_rows(source) is _same_rows(x)
-    return op.name in _KEEP and any(_is_maximum_of(operand, x) for operand in op.operands)
+    return op.name in _KEEP and any(_are_maxima(operand, x) for operand in op.operands)
 
 
 def _same_rows(value: Value) -> Value:

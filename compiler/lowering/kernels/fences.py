@@ -1,7 +1,7 @@
 """What keeps XLA's CPU backend from computing a value somewhere else than where it is written.
 
-A barrier does not: XLA takes it away before it fuses operations, and before it gives some of them
-to its library of reductions and products.
+A barrier keeps the first passes from moving operations across it. XLA takes it away before it fuses
+operations, and before it gives some of them to its library of reductions and products.
 """
 
 # JAX annotates its functions in part only.

@@ -97,6 +97,20 @@ def test_the_largest_of_other_rows_bounds_nothing():
     assert not fired(attend, *large())
 
 
+@pytest.mark.parametrize("limit", [lambda x: x.max(-1), lambda x: x[0].max(-1)[None]])
+def test_the_largest_of_another_row_bounds_nothing(limit):
+    rng = np.random.default_rng(0)
+    x = np.float32(60 * rng.normal(size=(1, 256, 256)))
+    v = np.float32(1000 * rng.normal(size=(256, 64)))
+
+    def attend(x, v):  # the maximum of row j is taken from column j
+        weights = jnp.exp(x.reshape(256, 256) - limit(x))
+        return (weights / weights.sum(-1, keepdims=True)) @ v
+
+    assert not fired(attend, x, v)
+    np.testing.assert_array_equal(np.isfinite(tg.function(attend)(x, v)), True)
+
+
 def test_weights_that_the_gradient_needs_are_divided_as_before():
     q, k, v = large()
     gradient = jax.grad(lambda q, k, v: (attention(q, k, v) ** 2).sum())
@@ -120,3 +134,14 @@ def test_exact_numerics_leaves_it_alone():
     step = tg.function(attention, numerics="exact")
     np.testing.assert_array_equal(step(q, k, v), jax.jit(attention)(q, k, v))
     assert NAME not in {firing.rule for firing in step.trace(q, k, v).rewrites}
+
+
+@pytest.mark.parametrize(("batch", "used"), [(2, False), (64, True)])
+def test_operands_change_places_for_many_results_only(batch, used):
+    q, k, v = (np.ones((batch, 64, 4, 32), np.float32) for _ in range(3))
+
+    def attend(q, k, v):
+        return jnp.einsum("bhst,bthd->bshd", jax.nn.sigmoid(jnp.einsum("bshd,bthd->bhst", q, k)), v)
+
+    rewrites = tg.function(attend).trace(q, k, v).rewrites
+    assert ("dots-swapped" in {firing.rule for firing in rewrites}) is used

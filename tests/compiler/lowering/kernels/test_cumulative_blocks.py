@@ -89,3 +89,8 @@ def test_its_gradient_and_its_batch():
         assert NAME in [firing.rule for firing in step.trace(given).rewrites]
         found, expected = step(given), jax.jit(wrap(total))(given)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=0.1)
+
+
+def test_rows_that_are_columns_in_memory_are_summed_up_otherwise():
+    graph = tg.function(lambda x: jnp.cumsum(x.T, 1)).trace(jnp.ones((1024, 64)))
+    assert NAME not in [firing.rule for firing in graph.rewrites]

@@ -75,3 +75,10 @@ def test_its_gradient_and_its_batch():
         step = tg.function(wrap(total))
         assert NAME in [firing.rule for firing in step.trace(given).rewrites]
         np.testing.assert_allclose(step(given), jax.jit(wrap(total))(given), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("order", "used"), [((0, 1), True), ((1, 0), False)])
+def test_rows_that_are_columns_in_memory_are_left_alone(order, used):
+    x = jnp.transpose(jnp.ones((64, 4096)), order)
+    step = tg.function(lambda x: lax.top_k(jnp.transpose(x, order), 4))
+    assert (NAME in [firing.rule for firing in step.trace(x).rewrites]) is used
