@@ -97,7 +97,14 @@ def test_the_largest_of_other_rows_bounds_nothing():
     assert not fired(attend, *large())
 
 
-@pytest.mark.parametrize("limit", [lambda x: x.max(-1), lambda x: x[0].max(-1)[None]])
+def _along_columns(x):
+    return jax.lax.broadcast_in_dim(x.reshape(256, 256).max(-1), (256, 256), (1,))
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [lambda x: x.max(-1), lambda x: x[0].max(-1)[None], _along_columns],
+)
 def test_the_largest_of_another_row_bounds_nothing(limit):
     rng = np.random.default_rng(0)
     x = np.float32(60 * rng.normal(size=(1, 256, 256)))

@@ -114,3 +114,11 @@ def test_gradients_and_batches_go_through():
         np.testing.assert_allclose(
             tg.function(wrapped)(x), jax.jit(wrapped)(x), rtol=1e-5, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("hiding", [np.nan, np.inf])
+def test_a_far_angle_beside_what_is_no_number_is_seen(hiding):
+    x = np.full((512, 512), 1.0, np.float32)
+    x[0, 0], x[0, 1], x[1] = hiding, 1e30, 3e7
+    expected, found = (wrap(jnp.sin)(x) for wrap in (jax.jit, tg.function))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
