@@ -117,6 +117,8 @@ class Dispatcher:
         if capturing.active:  # the function becomes part of the graph that is being captured
             behind.captured(args, kwargs)
             return jax_compat.uncached(behind.plain(*args, **kwargs))
+        if jax_compat.under_foreign_trace():
+            return jax_compat.uncached(behind.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
             return jax_compat.uncached(behind.run(behind.transparent, args, kwargs))
         if self._checked is not None:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental import pallas as pl
+from jax.experimental.sparse import BCOO, sparsify
+from jax.experimental.sparse.transform import SparseTrace
 from jax.extend import core as extend_core
 from jax.interpreters import batching, mlir
 
@@ -112,3 +114,36 @@ def test_primitive_with_parameters_of_every_kind(jit: Any) -> Any:
         "maker": jnp.sin,
     }
     return jit(lambda x: primitive.bind(x, **parameters))(X)
+
+
+def seen_by_an_interpreter(jit: Any) -> list[str]:
+    """The primitives in a decorated function, as a trace that is not JAX's own meets them."""
+    keep, seen = SparseTrace.process_primitive, list[str]()
+
+    def spy(self: Any, primitive: Any, tracers: Any, params: Any) -> Any:
+        if "jaxpr" in params:
+            seen.extend(eqn.primitive.name for eqn in params["jaxpr"].jaxpr.eqns)
+        return keep(self, primitive, tracers, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SparseTrace, "process_primitive", spy)
+        found = sparsify(jit(lambda m, x: (m @ x)[::-1][::-1]), use_tracer=True)(
+            BCOO.fromdense(jnp.eye(8)), X
+        )
+    np.testing.assert_array_equal(found, X)
+    return seen
+
+
+def test_an_interpreter_sees_what_the_user_wrote() -> None:
+    """It may know no others, or give them a meaning under which a law does not hold."""
+    assert "rev" in seen_by_an_interpreter(jax.jit)
+    assert seen_by_an_interpreter(tg.function) == seen_by_an_interpreter(jax.jit)
+
+
+def test_so_does_one_around_a_transformation() -> None:
+    def differentiated(jit: Any) -> Any:
+        return lambda f: lambda m, x: jax.jvp(lambda y: jit(f)(m, y), (x,), (x,))[1]
+
+    seen = seen_by_an_interpreter(differentiated(jax.jit))
+    assert "rev" in seen
+    assert seen_by_an_interpreter(differentiated(tg.function)) == seen

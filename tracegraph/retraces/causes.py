@@ -131,6 +131,8 @@ def _leaves(before: Mapping[str, Leaf], after: Mapping[str, Leaf]) -> Iterator[C
 
 
 def _values(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    if _equal(before, after):  # as nearly always, and at once
+        return
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
         if old is not new and not _equal(old, new):

@@ -35,6 +35,7 @@ from compiler.lowering.jax_compat.callables import (
     traced_consts,
     traced_out_tree,
     uncached,
+    under_foreign_trace,
     with_traced_arguments,
 )
 from compiler.lowering.jax_compat.executables import (
@@ -188,6 +189,7 @@ __all__ = [
     "tracer_type",
     "tracers_in",
     "uncached",
+    "under_foreign_trace",
     "unify_params",
     "unspecified",
     "user_frames",

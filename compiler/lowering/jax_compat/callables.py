@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import jax
 from jax._src import core, source_info_util, traceback_util
@@ -17,10 +17,27 @@ from compiler.lowering.jax_compat.jaxprs import holds_high_types, is_high, split
 JitFunction = Any
 F = TypeVar("F", bound=Callable[..., Any])
 
+_JAX_OWN: Final = "jax._src."
+"""Where the classes of JAX's own traces are; those of ``jax.experimental`` know some primitives."""
+
 
 def at_top_level() -> bool:
     """Whether nobody outside is tracing, differentiating or batching."""
     return core.trace_state_clean()
+
+
+def under_foreign_trace() -> bool:
+    """Whether an interpreter that is not JAX's own gives the operations their meaning.
+
+    Such a one knows some primitives, or gives some a meaning of its own: it is to see those that
+    the user wrote.
+    """
+    trace = core.trace_ctx.trace
+    while trace is not None:
+        if not type(trace).__module__.startswith(_JAX_OWN):
+            return True
+        trace = getattr(trace, "parent_trace", None)
+    return False
 
 
 def intercept_misses(
