@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -33,6 +35,7 @@ from tracegraph.retraces.recorder import Recorder
 from tracegraph.signatures.front import front_of
 from tracegraph.signatures.signature import Signature
 from tracegraph.signatures.table import CallFacts, Signatures, call_facts, compiled_signature
+from tracegraph.userlines import user_level
 
 jax_compat.hide_frames(__file__)
 
@@ -67,7 +70,8 @@ class Capture:
         converted = convert(fun) if settings.autograph else fun
         self.front = front_of(converted, settings.signature, settings.jit)
         self.fun: Callable[..., Any] = converted if self.front is None else self.front.fun
-        self.plain: Any = jax.jit(self.fun, **settings.jit)
+        with _warnings_of_options(settings.jit):
+            self.plain: Any = jax.jit(self.fun, **settings.jit)
         self.donations = Donations()
         self.programs = Programs(settings.pipeline, self.donations)
         self._seen_through = Programs(transparent_form(settings.pipeline), Donations())
@@ -113,8 +117,8 @@ class Capture:
 
     def run(self, args: Any, kwargs: Any, *, everything: bool) -> Any:
         """Computes what the passes make of the trace of a call, in the trace that runs."""
-        if not jax_compat.is_tracing_for_jit():
-            return self.fun(*args, **kwargs)  # jit is off, or JAX looks for a nan op by op
+        if jax_compat.is_jit_off() or not jax_compat.is_tracing_for_jit():
+            return self.fun(*args, **kwargs)  # as JAX does, also where it looks for a nan op by op
         traced = self.captured(args, kwargs)
         jaxpr = self._optimized(traced) if everything else self._rewritten(traced)
         if jaxpr is None:
@@ -143,3 +147,18 @@ class Capture:
     @functools.cached_property
     def _signature(self) -> Signature:
         return Signature(self.user, ())
+
+
+@contextmanager
+def _warnings_of_options(options: Mapping[str, Any]) -> Generator[None]:
+    """What JAX says of an option that it is about to drop is said of the user's line."""
+    if not options.keys() & {"device", "backend"}:
+        yield
+        return
+    said: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            yield
+    finally:
+        for warning in said:
+            warnings.warn(warning.message, stacklevel=user_level())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
@@ -191,12 +191,16 @@ class Function(Protocol[P, R_co]):
         ...
 
 
+_UNSAID: Final = object()
+"""The function where the decorator is written with options: None would be a mistake."""
+
+
 @overload
 def function(fun: Callable[P, R], /, **options: Unpack[Options]) -> Function[P, R]: ...
 @overload
 def function(**options: Unpack[Options]) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 @boundary
-def function(fun: Any = None, /, **options: Any) -> Any:
+def function(fun: Any = _UNSAID, /, **options: Any) -> Any:
     """A drop-in for ``jax.jit`` that captures the function as a graph and optimises it.
 
     Args:
@@ -251,7 +255,9 @@ def function(fun: Any = None, /, **options: Any) -> Any:
         TracegraphError: the pipeline's text does not parse, there is no such level, a rule does not
             keep its word, the function cannot be converted, or an option means nothing.
     """
-    if fun is None:
+    if fun is _UNSAID:
+        if "fun" in options:
+            raise TypeError("function() takes its function by position, not by the keyword fun")
         return functools.partial(function, **kept(options))
     with naming_misspelt(options):
         specializer = Specializer(Capture(fun, settings_of(options)))

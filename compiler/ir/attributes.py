@@ -79,6 +79,11 @@ class Opaque:
         return hash((self.kind, self.text))
 
 
+_MAX_COPIED: Final = 1 << 16
+"""Foreign arrays of so many elements are copied: what looks into them keeps them from being given
+away."""
+
+
 class Dense:
     """An array of constants, compared by element type, shape and bits.
 
@@ -107,6 +112,8 @@ class Dense:
         """The elements on the host, read only."""
         if self._array is None:
             self._array = np.asarray(self._source)
+            if self._array is not self._source and self.size <= _MAX_COPIED:
+                self._array = _copied(self._array)
         return self._array
 
     @property
@@ -173,8 +180,10 @@ def attribute_key(value: Attribute) -> object:
 
 
 def _read_only(array: Array) -> Array:
-    if not array.flags.writeable:
-        return array
+    return _copied(array) if array.flags.writeable else array
+
+
+def _copied(array: Array) -> Array:
     array = array.copy()
     array.flags.writeable = False
     return array

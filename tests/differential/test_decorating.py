@@ -229,3 +229,18 @@ def test_user_attributes_on_the_function(jit: Any) -> Any:
     decorated = jit(f)
     decorated.other = 2
     return decorated.tag, decorated.other
+
+
+@differential(raises=True)
+def test_none_is_no_function(jit: Any) -> Any:
+    return jit(None)
+
+
+@differential(raises=True)
+def test_none_with_options_is_no_function(jit: Any) -> Any:
+    return jit(None, static_argnums=0)
+
+
+def test_the_function_is_no_keyword() -> None:
+    with pytest.raises(TypeError, match="by position"):
+        tg.function(fun=scaled)  # pyright: ignore[reportCallIssue]

@@ -278,3 +278,14 @@ def test_the_keywords_of_its_own() -> None:
         "max_compile_seconds",
         "max_peak_bytes",
     ]
+
+
+@differential
+def test_numbers_of_arguments_in_an_array(jit: Any) -> Any:
+    return jit(lambda x, y: (x, y), donate_argnums=np.array([0, 1]))(X + 1, X + 2)
+
+
+def test_a_word_about_an_old_option_is_of_the_users_line() -> None:
+    with pytest.warns(DeprecationWarning, match="device") as said:
+        tg.function(lambda x: x, device=jax.devices()[0])
+    assert said[0].filename == __file__

@@ -134,3 +134,12 @@ def test_array_in_a_closure_goes_with_the_function(jit: Any) -> Any:
         return before, table() is None
     finally:
         gc.enable()
+
+
+@differential
+def test_a_captured_array_can_be_given_away_to_another_function(jit: Any) -> Any:
+    """What was looked up in it for the graph is a copy: nothing of ours holds its memory."""
+    captured = jnp.arange(3.0) * 2
+    jit(lambda x: (x + captured).sum())(1.0)
+    jax.jit(lambda x: x + 1, donate_argnums=0)(captured)
+    return captured.is_deleted()

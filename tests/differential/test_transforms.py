@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
+import tracegraph as tg
 from tests.differential.harness import assert_same, differential
 
 X = jnp.linspace(0.1, 1.5, 4)
@@ -327,3 +328,26 @@ def test_called_in_every_way_one_after_another(jit: Any) -> Any:
     with jax.disable_jit():
         second = f(X)
     return first, second, f(X), jax.jit(f)(X), f(X)
+
+
+@differential
+def test_a_known_number_stays_weakly_typed_under_a_transformation(jit: Any) -> Any:
+    """A loop of known length leaves a number of it: what it is combined with keeps its own type."""
+    f = jit(lambda x: lax.while_loop(lambda s: s[0] < 5, lambda s: (s[0] + 1, s[1] * 1.1), (0, x)))
+    count, _ = jax.vmap(f)(X)
+    (pushed, _), _ = jax.jvp(f, (X,), (X,))
+    return count, pushed, count * jnp.int8(3), jit(lambda x: jax.vmap(f)(x)[0] * jnp.int8(3))(X)
+
+
+@pytest.mark.parametrize("outer", [jax.checkpoint, jax.vmap], ids=["checkpoint", "vmap"])
+def test_without_jit_the_function_is_plain_python_wherever_it_is_called(outer: Any) -> None:
+    """Also while somebody traces: derivatives of its own and Python's own numbers stay."""
+
+    def run(jit: Any) -> Any:
+        with jax.disable_jit():
+            slope = jax.grad(jax.checkpoint(jit(jax.nn.relu)))(0.0)
+            number = outer(lambda x: x * jit(lambda k: 2.0 if k > 1 else 3.0)(5))(X)
+            jaxpr = jax.make_jaxpr(lambda x: x * jit(lambda k: k + 1.0)(5.0))(1.0)
+            return slope, number.tolist(), str(jaxpr)
+
+    assert run(tg.function) == run(jax.jit)

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import jax
+import numpy as np
 
 from compiler.lowering import jax_compat
 from tracegraph.state import nnx_objects
@@ -99,7 +100,8 @@ class StatefulFunction:
     ) -> None:
         self.fun = fun
         self._source = source
-        self._keep_all = bool(options.get("donate_argnums") or options.get("donate_argnames"))
+        donated = (options.get("donate_argnums"), options.get("donate_argnames"))
+        self._keep_all = any(np.size(said) for said in donated if said is not None)
         self._out_shardings = options.get("out_shardings")
         shardings = (options.get("in_shardings"), self._out_shardings)
         self._is_plain = bool(nnx_objects.stateful_leaves(shardings))  # they fit objects only

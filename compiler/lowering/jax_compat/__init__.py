@@ -103,7 +103,12 @@ from compiler.lowering.jax_compat.symbolic import (
     size_at,
     symbol_names,
 )
-from compiler.lowering.jax_compat.tracing import is_tracing_for_jit, splice, traced_so_far
+from compiler.lowering.jax_compat.tracing import (
+    is_jit_off,
+    is_tracing_for_jit,
+    splice,
+    traced_so_far,
+)
 from compiler.lowering.jax_compat.whole import learn_classes
 
 __all__ = [
@@ -145,6 +150,7 @@ __all__ = [
     "is_high",
     "is_jaxpr",
     "is_jit_callable",
+    "is_jit_off",
     "is_literal",
     "is_ordered",
     "is_ref",

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from jax._src import core, linear_util
+import numpy as np
+from jax._src import core, dtypes, linear_util
 from jax._src import effects as jax_effects
 from jax._src.interpreters import partial_eval
 
@@ -122,8 +123,21 @@ def make_var(aval: Any) -> Any:
 
 
 def make_literal(value: Any, aval: Any) -> Any:
-    """A constant written in place."""
+    """A constant written in place.
+
+    Of a number of a weak type JAX asks the value for its type, once it is not a part of a jaxpr any
+    more: it is then one of JAX's own, as JAX writes a number that Python gave.
+    """
+    if getattr(aval, "weak_type", False) and aval.shape == ():
+        value = _weak_number(value, aval.dtype)
     return core.Literal(value, aval)
+
+
+def _weak_number(value: Any, dtype: Any) -> Any:
+    number = np.asarray(value).item()
+    if isinstance(number, bool) or not isinstance(number, (int, float, complex)):
+        return value
+    return type(dtypes.canonicalize_value(number))(number, dtype)
 
 
 def is_literal(atom: Any) -> bool:

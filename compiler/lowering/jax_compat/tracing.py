@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 from jax._src import core, source_info_util
 from jax._src.interpreters import partial_eval
 
@@ -80,6 +81,11 @@ def _effects_in(equation: Equation, operands: Sequence[Any]) -> Any:
         place = effect_operand(effect, equation)
         moved.add(effect if place is None else rebind_effect(effect, place, values))
     return moved
+
+
+def is_jit_off() -> bool:
+    """Whether ``jax.disable_jit`` holds: jit callables run their functions, whoever traces them."""
+    return bool(getattr(jax.config, "jax_disable_jit"))  # noqa: B009 - not in its types
 
 
 def is_tracing_for_jit() -> bool:
