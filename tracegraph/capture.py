@@ -122,7 +122,7 @@ class Capture:
         traced = self.captured(args, kwargs)
         jaxpr = self._optimized(traced) if everything else self._rewritten(traced)
         if jaxpr is None:
-            return self.fun(*args, **kwargs)  # it takes or returns JAX's high-level types
+            return self.fun(*args, **kwargs)  # JAX's high-level types, or primitives
         leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
         with paused_collector():
             flat = [*jax_compat.traced_consts(traced), *leaves]
@@ -134,6 +134,8 @@ class Capture:
         return jax_compat.low_jaxpr(traced) if program is None else program.jaxpr
 
     def _rewritten(self, traced: Any) -> Any:
+        if jax_compat.is_high(traced.jaxpr):
+            return None  # its primitives have derivatives that those they stand for do not have
         program: Program | None = self._seen_through.of(traced)
         if program is None or not program.rewrites:
             return jax_compat.low_jaxpr(traced)

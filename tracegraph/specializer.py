@@ -129,7 +129,12 @@ class Specializer:
         """See ``Function.trace``."""
         traced = self.captured(args, kwargs)
         trace = jax_compat.method(self.optimized(traced), "trace")
-        return Trace(self.run(trace, args, kwargs), self.programs.of(traced))
+        seen_through = jax_compat.method(self.transparent, "trace")
+        return Trace(
+            self.run(trace, args, kwargs),
+            self.programs.of(traced),
+            differentiable=lambda: self.run(seen_through, args, kwargs).jaxpr,
+        )
 
     def run(self, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs a jit callable of ours on a call.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
+from compiler.ir.walk import walk
 from compiler.lowering import jax_compat
+from compiler.passes.inline import DERIVATIVES, REMAT
 from compiler.rewrite.log import Firing, NearMiss
 from tracegraph.dump import dump_once
 from tracegraph.program import Program, Stage, Times
@@ -34,6 +37,11 @@ def nearest_misses(runs: Sequence[PassRun]) -> dict[str, NearMiss]:
     return nearest
 
 
+def _has_derivatives(graph: Graph) -> bool:
+    """Whether something in a graph has a derivative rule of its own."""
+    return any(op.name in DERIVATIVES - REMAT for op in walk(graph))
+
+
 class Trace:
     """A function traced for one signature and optimised; nothing is compiled yet.
 
@@ -44,16 +52,36 @@ class Trace:
         traced: JAX's own trace.
         program: the optimised program; None where there can be none.
         serve: packs the nnx objects of a call of the compiled function, if there are any.
+        differentiable: makes the jaxpr that others see of the function where they differentiate.
     """
 
-    def __init__(self, traced: Any, program: Program | None, serve: Serve | None = None) -> None:
+    def __init__(
+        self,
+        traced: Any,
+        program: Program | None,
+        serve: Serve | None = None,
+        *,
+        differentiable: Callable[[], Any],
+    ) -> None:
         self._traced = traced
         self._program = program
         self._serve = serve
+        self._differentiable = differentiable
 
     def with_objects(self, serve: Serve) -> Trace:
         """The trace of a call whose nnx objects are packed."""
-        return Trace(self._traced, self._program, serve)
+        return Trace(self._traced, self._program, serve, differentiable=self._differentiable)
+
+    @functools.cached_property
+    def jaxpr(self) -> Any:
+        """The optimised function as a jaxpr.
+
+        A function in which something has a derivative rule of its own keeps it, as a call, and is
+        rewritten only as far as it may be differentiated: ``jax.export`` differentiates this.
+        """
+        if self._program is None or not _has_derivatives(self._program.captured):
+            return self._traced.jaxpr
+        return self._differentiable()
 
     @property
     def program(self) -> Program:

@@ -79,7 +79,12 @@ def is_plain_dot(op: Operation) -> bool:
     even = precision is None or isinstance(precision, EnumValue)
     if isinstance(precision, tuple):
         even = len(precision) == 2 and precision[0] == precision[1]
-    return op.name == DOT and even and op.attributes.get("out_sharding") is None
+    return op.name == DOT and even and op.attributes.get("out_sharding") is None and _has_bytes(op)
+
+
+def _has_bytes(op: Operation) -> bool:
+    """Whether all elements fill bytes: of smaller ones XLA's CPU backend knows few dots."""
+    return not any("int4" in str(dtype(v)) or "int2" in str(dtype(v)) for v in op.operands)
 
 
 def swappable(m: Match) -> str | None:

@@ -148,6 +148,11 @@ RULES: Final = (
             example(lambda x: _pool(nn.relu(x)), "f32[2,4,4,c]"),
         ),
         rejects=(
+            example(
+                lambda x: lax.max(x, jnp.zeros((1, 1))).max(1),
+                "f32[a,b]",
+                reason="not known to be monotone",
+            ),
             example(lambda x: jnp.exp(x).max(1), "f32[a,b]", reason="not known to be monotone"),
             example(lambda x: (x * 0.0).max(1), "f32[a,b]", reason="not known to be monotone"),
         ),

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.analysis.constants import uniform
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
-from compiler.rewrite.expression import Term, like
+from compiler.rewrite.expression import Term, like, shape
 from compiler.rewrite.numerics import Numerics
 from compiler.rules.signs import is_nonnegative
 
@@ -93,8 +93,10 @@ def _scaling(op: Operation) -> Monotone | None:
         return None
     place = 0 if left is None else 1
     number = float(right if left is None else left)  # pyright: ignore[reportArgumentType]
-    inner = op.operands[place]
+    inner, known = op.operands[place], op.operands[1 - place]
     if inner.type != op.result.type or not _may_scale(op.name, number, place):
+        return None
+    if shape(known):  # it would have to be reduced as well
         return None
     falls = number < 0 if op.name in ("mul", "div") else op.name == "sub" and place == 1
     return Monotone(op, inner, place, not falls, EXACT)

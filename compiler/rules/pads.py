@@ -19,6 +19,7 @@ from compiler.ir.graph import Operation, Value
 from compiler.ops.parameters import integer_table
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
 from compiler.rewrite.match import Match
+from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, rest, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.dot_terms import Cut, cut
@@ -251,6 +252,7 @@ RULES: Final = (
         law="pad(x, 0) + pad(y, 0) = concat(x + 0, y + 0) where they do not overlap; so for more",
         pattern=op[ADDING](op.pad.any().shared(), y) | op[ADDING](x, op.pad.any().shared()),
         replace=_join,
+        numerics=Numerics.ROUNDING,
         transparent=True,
         examples=(
             example(

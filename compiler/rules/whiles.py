@@ -182,7 +182,6 @@ RULES: Final = (
         law="while(i < n) body = scan(body, length=n - i)",
         pattern=ANY_WHILE,
         replace=_counted,
-        transparent=True,
         normal_form="a loop that can be counted is a scan",
         examples=(
             example(

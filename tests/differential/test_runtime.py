@@ -14,7 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax import export
+from jax.extend.core import jaxpr_as_fun
 
 from tests.differential.harness import differential
 
@@ -97,6 +99,33 @@ def test_stages_are_wrapped(jit: Any) -> Any:
 def test_exported_and_called(jit: Any) -> Any:
     exported = export.export(jit(square_sum))(X)
     return exported.call(X), exported.in_avals, exported.out_avals, exported.fun_name
+
+
+@jax.custom_vjp
+def clipped(x: Any) -> Any:
+    """The sine, with a derivative that is not its own."""
+    return jnp.sin(x)
+
+
+clipped.defvjp(lambda x: (jnp.sin(x), x), lambda _, ct: (jnp.clip(100 * ct, -5, 5),))
+
+
+@pytest.mark.parametrize("f", [clipped, jax.nn.relu, jax.nn.softplus], ids=["vjp", "jvp", "nn"])
+def test_exported_with_derivatives_of_its_own(f: Any) -> None:
+    def run(jit: Any) -> Any:
+        exported = export.export(jit(lambda x: f(x) * 2))(0.0)
+        again = export.deserialize(exported.serialize(vjp_order=2))
+        calls = (exported.call, again.call, jit(lambda x: f(x) * 2))
+        slopes = [jax.grad(call)(0.0) for call in calls]
+        return exported.call(0.0), exported.vjp().call(0.0, 1.0), slopes
+
+    differential(run)()
+
+
+@differential
+def test_derivative_of_a_trace(jit: Any) -> Any:
+    jaxpr = jit(lambda x: clipped(x)).trace(1.0).jaxpr
+    return jax.grad(lambda x: jaxpr_as_fun(jaxpr)(x)[0])(1.0)
 
 
 @differential

@@ -351,3 +351,37 @@ def test_without_jit_the_function_is_plain_python_wherever_it_is_called(outer: A
             return slope, number.tolist(), str(jaxpr)
 
     assert run(tg.function) == run(jax.jit)
+
+
+@differential(raises=True)
+def test_a_counted_while_loop_has_no_reverse_mode(jit: Any) -> Any:
+    """Also where it could be a scan, which has one: the error is JAX's own."""
+    f = jit(lambda x: lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] * 2), (0, x))[1])
+    return jax.grad(f)(1.0)
+
+
+@differential
+def test_primitives_that_stand_for_others_keep_their_derivatives(jit: Any) -> Any:
+    hijax = pytest.importorskip("jax.experimental.hijax", reason="newer than the oldest jax")
+    if not hasattr(hijax, "HiPrimitive"):
+        pytest.skip("the newest jax has none")
+
+    class Rounded(hijax.HiPrimitive):
+        def is_high(self, _: Any) -> bool:
+            return True
+
+        def abstract_eval(self, x: Any) -> Any:
+            return x, set()
+
+        def to_lojax(self, x: Any) -> Any:
+            return jnp.round(x)
+
+        def jvp(self, primals: Any, tangents: Any) -> Any:
+            return rounded.bind(primals[0]), tangents[0]
+
+        def transpose(self, ct: Any, _: Any) -> Any:
+            return [ct]
+
+    rounded: Any = Rounded("rounded")
+    f = jit(lambda x: rounded.bind(x) * 2)
+    return f(1.3), jax.grad(f)(1.3), jit(jax.grad(f))(1.3)
