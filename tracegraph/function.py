@@ -256,8 +256,6 @@ def function(fun: Any = _UNSAID, /, **options: Any) -> Any:
             keep its word, the function cannot be converted, or an option means nothing.
     """
     if fun is _UNSAID:
-        if "fun" in options:
-            raise TypeError("function() takes its function by position, not by the keyword fun")
         return functools.partial(function, **kept(options))
     with naming_misspelt(options):
         specializer = Specializer(Capture(fun, settings_of(options)))

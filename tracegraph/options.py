@@ -175,7 +175,13 @@ def _switch(name: str, value: object) -> bool:
 
 
 def kept(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords that can be read more than once: a generator of rules is read here."""
+    """Keywords that can be read more than once: a generator of rules is read here.
+
+    Raises:
+        TypeError: the function is among them.
+    """
+    if "fun" in options:
+        raise TypeError("function() takes its function by position, not by the keyword fun")
     rules = options.get("rules", ())
     return {**options, "rules": rules if isinstance(rules, Rule) else tuple(rules)}
 

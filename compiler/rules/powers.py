@@ -45,6 +45,8 @@ def _whole_power(m: Match) -> Replacement:
         return Refusal("the exponent is no small whole number but zero")
     if m.x.type != m.root.results[0].type:
         return Refusal("the base is repeated")
+    if getattr(m.x.type, "weak_type", False):
+        return Refusal("the derivative of a power of a weak type is not weak")
     return new("integer_pow", m.x, y=exponent)
 
 

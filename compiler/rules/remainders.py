@@ -33,6 +33,11 @@ def _number(value: int, m: Match) -> Any:
     return constant(np.array(value).astype(dtype(m.x)))
 
 
+def _by_hidden_zero(m: Match) -> Replacement:
+    dividend, zeros = m.root.operands
+    return new(m.root.name, dividend, new("optimization_barrier", zeros))
+
+
 def _floor_divided(m: Match) -> Replacement:
     """The quotient rounded down: a shift, or the plain quotient of what is not negative."""
     shift = _log2(m.c)
@@ -85,6 +90,19 @@ _QUOTIENT: Final = op.div(x, c).shared()
 _BELOW: Final = op.lt(_REM, zero)
 
 RULES: Final = (
+    Rule(
+        name="division-by-known-zero",
+        law="x / 0 = x / barrier(0) for integers, as XLA dies of dividing a known number by it",
+        pattern=op["div", "rem"](x, zero),
+        replace=_by_hidden_zero,
+        transparent=True,
+        normal_form="no integer is divided by a zero that XLA knows",
+        examples=(
+            example(lambda x: lax.div(x, jnp.zeros_like(x)), "i32[a]"),
+            example(lambda x: lax.rem(x, jnp.zeros_like(x)), "u8[a,b]"),
+        ),
+        rejects=(example(lambda x: x / 0, "f32[a]"),),
+    ),
     Rule(
         name="integer-floor-division",
         law="x // 2**k = x >> k; x // c is one division for x >= 0, c > 0",

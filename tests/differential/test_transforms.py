@@ -353,6 +353,12 @@ def test_without_jit_the_function_is_plain_python_wherever_it_is_called(outer: A
     assert run(tg.function) == run(jax.jit)
 
 
+@differential
+def test_the_slope_of_a_power_has_its_own_type(jit: Any) -> Any:
+    slopes = [jax.grad(jit(lambda x, n=n: jnp.power(x, n)))(2.0) for n in (1.0, 2.0, -3.0, 0.5)]
+    return slopes, [slope * jnp.ones(2, jnp.bfloat16) for slope in slopes]
+
+
 @differential(raises=True)
 def test_a_counted_while_loop_has_no_reverse_mode(jit: Any) -> Any:
     """Also where it could be a scan, which has one: the error is JAX's own."""
@@ -385,3 +391,11 @@ def test_primitives_that_stand_for_others_keep_their_derivatives(jit: Any) -> An
     rounded: Any = Rounded("rounded")
     f = jit(lambda x: rounded.bind(x) * 2)
     return f(1.3), jax.grad(f)(1.3), jit(jax.grad(f))(1.3)
+
+
+def test_a_known_number_divided_by_a_known_zero() -> None:
+    """XLA divides known numbers when it compiles, and would kill the process."""
+    f = tg.function(lambda x: (lax.div(x - x, x - x), lax.rem(jnp.ones_like(x), x - x)))
+    quotient, remainder = f(jnp.arange(3, dtype=jnp.int32))
+    assert quotient.tolist() == [-1, -1, -1]
+    assert remainder.tolist() == [1, 1, 1]
