@@ -14,10 +14,11 @@ import ml_dtypes
 import numpy as np
 from jax import lax
 
-from compiler.rewrite.expression import constant, dtype, new
+from compiler.rewrite.expression import constant, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import FLOAT, INTEGER, num, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
+from compiler.rules.reduction_terms import spread
 from compiler.rules.signs import is_nonnegative
 
 x, c, one, zero = var("x", INTEGER), num("c"), num(1), num(0)
@@ -33,9 +34,13 @@ def _number(value: int, m: Match) -> Any:
     return constant(np.array(value).astype(dtype(m.x)))
 
 
-def _by_hidden_zero(m: Match) -> Replacement:
-    dividend, zeros = m.root.operands
-    return new(m.root.name, dividend, new("optimization_barrier", zeros))
+def _by_zero(m: Match) -> Replacement:
+    """What XLA gives where it does not die: a quotient of ones in all bits, all for a remainder."""
+    result = m.root.result
+    if m.root.name == "rem":
+        return m.x if m.x.type == result.type else Refusal("the dividend is repeated")
+    ones = np.bitwise_not(np.zeros((), dtype(result)))
+    return spread(constant(ones, like=m.x), shape(result), ())
 
 
 def _floor_divided(m: Match) -> Replacement:
@@ -92,16 +97,16 @@ _BELOW: Final = op.lt(_REM, zero)
 RULES: Final = (
     Rule(
         name="division-by-known-zero",
-        law="x / 0 = x / barrier(0) for integers, as XLA dies of dividing a known number by it",
+        law="x / 0 = -1, all bits one, and x % 0 = x, as XLA has it for integers",
         pattern=op["div", "rem"](x, zero),
-        replace=_by_hidden_zero,
+        replace=_by_zero,
         transparent=True,
-        normal_form="no integer is divided by a zero that XLA knows",
         examples=(
             example(lambda x: lax.div(x, jnp.zeros_like(x)), "i32[a]"),
             example(lambda x: lax.rem(x, jnp.zeros_like(x)), "u8[a,b]"),
         ),
         rejects=(example(lambda x: x / 0, "f32[a]"),),
+        elsewhere="XLA: its elemental emitter; where both numbers are known its folding fails",
     ),
     Rule(
         name="integer-floor-division",
