@@ -84,7 +84,8 @@ def is_plain_dot(op: Operation) -> bool:
 
 def _has_bytes(op: Operation) -> bool:
     """Whether all elements fill bytes: of smaller ones XLA's CPU backend knows few dots."""
-    return not any("int4" in str(dtype(v)) or "int2" in str(dtype(v)) for v in op.operands)
+    names = [str(dtype(value)) for value in op.operands]
+    return not any(small in name for name in names for small in ("int2", "int4", "float4"))
 
 
 def swappable(m: Match) -> str | None:
