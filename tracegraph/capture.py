@@ -160,6 +160,7 @@ def _warnings_of_options(options: Mapping[str, Any]) -> Generator[None]:
     said: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")  # the filters are asked below, about the user's line
             yield
     finally:
         for warning in said:
