@@ -287,7 +287,8 @@ def test_numbers_of_arguments_in_an_array(jit: Any) -> Any:
 
 
 def test_a_word_about_an_old_option_is_of_the_users_line() -> None:
-    with pytest.warns(DeprecationWarning, match="device") as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         warnings.filterwarnings("ignore", module="tracegraph")  # as Python does but for scripts
         tg.function(lambda x: x, device=jax.devices()[0])
     assert [one.filename for one in said] == [__file__]

@@ -399,3 +399,13 @@ def test_a_known_number_divided_by_a_known_zero() -> None:
     quotient, remainder = f(jnp.arange(3, dtype=jnp.int32))
     assert quotient.tolist() == [-1, -1, -1]
     assert remainder.tolist() == [1, 1, 1]
+
+
+def test_a_sum_of_pads_keeps_the_sign_of_zero_at_the_exact_level() -> None:
+    """Zero and -0.0 are 0.0; what is joined instead is -0.0, once XLA has left out the zero."""
+
+    def f(x: Any) -> Any:
+        return jnp.pad(x[:2] * -1.0, (0, 2)) + jnp.pad(x[2:] * -1.0, (2, 0))
+
+    found = tg.function(f, numerics="exact")(jnp.zeros(4))
+    assert not jnp.signbit(found).any()
