@@ -17,6 +17,7 @@ from rich.table import Table
 
 from benchmarks import (
     checks,
+    code_generator,
     contexts,
     demo_step,
     dispatch,
@@ -36,6 +37,7 @@ SUITES: Final[dict[str, Callable[[], Iterator[Comparison]]]] = {
     "demo-step": demo_step.run,
     "rewrites": rewrites.run,
     "kernels": kernels.run,
+    "code-generator": code_generator.run,
     "contexts": contexts.run,
     "pipeline-cost": pipeline_cost.run,
     "pipeline-scale": pipeline_scale.run,

@@ -174,12 +174,14 @@ class Doors:
         """See ``Function.explain``."""
         with self._asked(args, kwargs) as asked:
             behind = asked.behind
-            tuned = behind.programs.tuned(behind.captured(asked.args, asked.kwargs))
+            traced = behind.captured(asked.args, asked.kwargs)
+            tuned = behind.programs.tuned(traced)
+            told = behind.told(traced, asked.args, asked.kwargs)
             program = behind.trace(asked.args, asked.kwargs).program
             donated = str(behind.donation(asked.args, asked.kwargs))
         pipeline = behind.settings.pipeline
         if tuned is None:
-            return explain_program(program, pipeline, donated=donated)
+            return explain_program(program, pipeline, donated=donated, told=told)
         chosen = tuned.choice.applied(pipeline)
         return explain_program(program, chosen, str(tuned), donated)
 

@@ -15,6 +15,7 @@ from compiler.analysis.cost import graph_cost
 from compiler.ir.graph import Graph
 from compiler.ir.locations import Frame, Location
 from compiler.ir.walk import count_ops
+from compiler.lowering.code_generator import Option
 from compiler.lowering.kernels import KERNELS
 from compiler.passes.configure import configured
 from compiler.passes.lower_platform import LowerPlatform
@@ -46,7 +47,11 @@ class _Place(NamedTuple):
 
 
 def explain_program(
-    program: Program | _Read, pipeline: Pipeline, tuned: str = "", donated: str = ""
+    program: Program | _Read,
+    pipeline: Pipeline,
+    tuned: str = "",
+    donated: str = "",
+    told: Sequence[Option] = (),
 ) -> Explanation:
     """What the passes made of a program.
 
@@ -55,6 +60,7 @@ def explain_program(
         pipeline: the passes that it was made by.
         tuned: what was chosen by measurement, in words.
         donated: which arguments are given away because the function replaces them, in words.
+        told: what XLA is told of the program.
     """
     plain = _without_kernels(pipeline)
     level = _level_of(pipeline)
@@ -79,6 +85,7 @@ def explain_program(
         advice(program.captured),
         compiling(program.times, program.unmarked.runs, count_ops(program.captured)),
         donated,
+        ", ".join(f"{name}={value!r}" for name, value in told),
     )
 
 

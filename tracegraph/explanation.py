@@ -107,6 +107,7 @@ class Explanation(Printed):
         advice: what to change, a sentence each.
         compiling: what it took before XLA and why, in words.
         donated: what became of each argument with ``donate_replaced``, in words.
+        told: what XLA is told of the program, in words.
     """
 
     function: str
@@ -124,6 +125,7 @@ class Explanation(Printed):
     advice: tuple[str, ...] = ()
     compiling: str = ""
     donated: str = ""
+    told: str = ""
 
     def __rich__(self) -> RenderableType:
         """The text, as a notebook shows it."""
@@ -138,6 +140,7 @@ class Explanation(Printed):
         ]
         lines += [f"tuned: {self.tuned}"] if self.tuned else []
         lines += [f"donated: {self.donated}"] if self.donated else []
+        lines += [f"XLA is told: {self.told}"] if self.told else []
         lines += [self.what] if self.what else []
         lines += _section("heaviest lines:", [_line(line) for line in self.lines])
         lines += _section("fired:", [one.line(self.whole) for one in self.fired])

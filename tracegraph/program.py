@@ -13,12 +13,15 @@ from typing import Any
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
+from compiler.lowering.code_generator import Option, xla_options
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.instruments import Event, Instrument, Limit, Reproducer, Snapshots, Verify
+from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.manager import PassManager, PassRun, Result
 from compiler.passes.pipeline import Pipeline
 from compiler.rewrite.log import Firing
+from compiler.rewrite.numerics import Numerics, parse_level
 from tracegraph import config
 from tracegraph.collector import paused_collector
 from tracegraph.userlines import user_level
@@ -114,6 +117,18 @@ class Program:
         _warn(found)
         before = self.unmarked
         return Result(found.graph, [*before.runs, *found.runs], [*before.failures, *found.failures])
+
+    @cached_property
+    def xla_options(self) -> tuple[Option, ...]:
+        """What XLA is told of the program on the CPU, so that it compiles sooner."""
+        levels = [s.numerics for s in self.pipeline.passes() if isinstance(s, LowerPlatform)]
+        if not any(parse_level(level) >= Numerics.ROUNDING for level in levels):
+            return ()
+        try:
+            return xla_options(self.unmarked.graph, {one.rule for one in self.rewrites})
+        except Exception as error:  # an optimisation must never break the user's call
+            warn_failed("choosing XLA's code generator", error)
+            return ()
 
     @cached_property
     def captured(self) -> Graph:

@@ -11,12 +11,13 @@ jit traces, so they run when jit has no compiled answer for a signature and neve
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import jax
 
 from compiler.lowering import jax_compat
+from compiler.lowering.code_generator import Option
 from tracegraph.bodies import calling
 from tracegraph.capture import Capture
 from tracegraph.debug.target import Target
@@ -30,6 +31,9 @@ from tracegraph.tuner import Tuned, tune
 from tracegraph.tuning import Choice
 
 jax_compat.hide_frames(__file__)
+
+_PLACING: Final = frozenset({"in_shardings", "out_shardings", "device", "backend"})
+"""Options of jit's by which a program may be for something else than the CPU of this process."""
 
 
 class Specializer:
@@ -95,19 +99,29 @@ class Specializer:
         Programs with large captured arrays, and those that take over arguments, have others.
         """
         program, donated = self.programs.of(traced), self._capture.donations.flags(traced)
-        tuned = self.programs.tuned(traced)
-        chosen = {} if tuned is None else {**dict(tuned.choice.options), **self._compiler_options}
+        told = self.told(traced, args, kwargs)
+        chosen = {**dict(told), **self._compiler_options} if told else {}
         hoisted = self._hoisted.answer(traced, program, donated, chosen, args, kwargs)
         if hoisted is not None:
             return hoisted
-        jitted = self.optimized(traced)
+        jitted = self.optimized(traced, args, kwargs)
         return None if jitted is self.full else jax_compat.answering(jitted)
 
-    def optimized(self, traced: Any) -> Any:
+    def told(self, traced: Any, args: Any, kwargs: Any) -> tuple[Option, ...]:
+        """What XLA is told of a program beyond what the user says to it."""
+        tuned = self.programs.tuned(traced)
+        if tuned is not None:
+            return tuned.choice.options
+        program = self.programs.of(traced)
+        if program is None or not program.xla_options or self.settings.jit.keys() & _PLACING:
+            return ()
+        leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
+        return program.xla_options if _are_on_the_cpu(leaves) else ()
+
+    def optimized(self, traced: Any, args: Any, kwargs: Any) -> Any:
         """The jit callable that runs the optimised graph of a trace, and takes what it replaces."""
         donation = self._capture.donations.of(traced)
-        tuned = self.programs.tuned(traced)
-        chosen = () if tuned is None else tuned.choice.options
+        chosen = self.told(traced, args, kwargs)
         key = (donation.positions, donation.names, chosen)
         if not any(key):
             return self.full
@@ -128,7 +142,7 @@ class Specializer:
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         traced = self.captured(args, kwargs)
-        trace = jax_compat.method(self.optimized(traced), "trace")
+        trace = jax_compat.method(self.optimized(traced, args, kwargs), "trace")
         seen_through = jax_compat.method(self.transparent, "trace")
         return Trace(
             self.run(trace, args, kwargs),
@@ -181,3 +195,12 @@ class Specializer:
             tuned = Tuned(Choice())
         if self.programs.choose(traced, tuned):
             jax_compat.method(self.full, "clear_cache")()  # it was traced before it was tuned
+
+
+def _are_on_the_cpu(leaves: Sequence[Any]) -> bool:
+    """Whether a program of these arguments is for one device, the CPU of this process."""
+    if jax.default_backend() != "cpu" or not jax.sharding.get_abstract_mesh().empty:
+        return False
+    shardings = [getattr(leaf, "sharding", None) for leaf in leaves]
+    devices = {device for sharding in shardings if sharding for device in sharding.device_set}
+    return len(devices) <= 1 and all(device.platform == "cpu" for device in devices)

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import jax
 
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.ir.walk import walk
+from compiler.lowering.code_generator import ELEMENT_BY_ELEMENT, Option
 from compiler.lowering.kernels import KERNELS
 from compiler.passes.base import Pass
 from compiler.passes.lower_platform import LowerPlatform
@@ -37,13 +38,10 @@ from tracegraph import config
 FACTORS: Final = (2, 4, 8)
 """The unroll factors that are tried."""
 
-Option: TypeAlias = tuple[str, str | bool]
-"""An option of XLA's and its value."""
-
 COMPILER_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     "cpu": (
         ("xla_cpu_experimental_ynn_fusion_type", ""),
-        ("xla_cpu_use_fusion_emitters", False),
+        ELEMENT_BY_ELEMENT,
     ),
 }
 """Options that are tried, by platform: XLA's other ways to make loops and calls of its libraries.

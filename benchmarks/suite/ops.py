@@ -147,5 +147,11 @@ OPS: Final = (
     _op("small batched dots", lambda a, b: a @ b, (4096, 8, 8), (4096, 8, 8)),
     Workload("permutation of 100000", _shuffle),
     Workload("normal numbers (512, 512)", _random),
+    _op(
+        "chain with a sine",
+        lambda x, y: jnp.sin(x) * y + jnp.exp(-(y**2)),
+        (1024, 1024),
+        (1024, 1024),
+    ),
     _op("roll (2048, 2048)", lambda x: jnp.roll(x, 7, 1) * 2.0, (2048, 2048)),
 )

@@ -25,7 +25,7 @@ SECONDS_PER_PAIRING: Final = 4.0
 
 SECONDS_PER_SAMPLE: Final = 0.02
 SLOWER: Final = 0.97
-TURNS: Final = 3
+TURNS: Final = 5
 """A program that seems slower is measured up to so often, and all its rounds count."""
 
 Pairs: TypeAlias = "list[tuple[float, float]]"

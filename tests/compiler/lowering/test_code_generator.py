@@ -1,0 +1,169 @@
+"""Which programs XLA is told to write element by element, and that their numbers stay."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import tracegraph as tg
+from compiler.lowering import code_generator
+from compiler.lowering.code_generator import ELEMENT_BY_ELEMENT, KERNELS_AS_FAST
+from compiler.lowering.kernels import KERNELS
+
+needs_measured = pytest.mark.skipif(
+    not code_generator.IS_MEASURED, reason="this jaxlib was not measured"
+)
+
+X = np.random.default_rng(0).normal(size=(128, 96)).astype(np.float32)
+Y = np.random.default_rng(1).normal(size=(128, 96)).astype(np.float32)
+SQUARE = np.random.default_rng(2).normal(size=(128, 128)).astype(np.float32)
+PLACES = np.arange(0, 128, 3, dtype=np.int32)
+
+TOLD = {
+    "a chain": lambda: (lambda x, y: jnp.tanh(x) * y + jnp.exp(-(y**2)), X, Y),
+    "one op": lambda: (jnp.floor, X),
+    "a cast": lambda: (lambda x: x.astype(jnp.bfloat16), X),
+    "16-bit": lambda: (lambda x: x * x + 1, X.astype(np.float16)),
+    "integers": lambda: (lambda x: (x * 3 + 1) ^ (x >> 2), PLACES),
+    "rows picked": lambda: (lambda x, i: x[i] + 1, X, PLACES),
+    "neighbours": lambda: (lambda x: x[1:] * 2 + x[:-1], X),
+    "several results": lambda: (lambda x, y: (x * y, x + y, x > y), X, Y),
+    "a small result of a dot": lambda: (lambda a, v: jnp.tanh(a @ v), SQUARE, SQUARE[0]),
+    "a kernel": lambda: (lambda x: jnp.sort(x, -1), np.tile(X, (8, 8))),
+    "random numbers": lambda: (lambda k: jax.random.normal(k, (64, 64)), jax.random.key(0)),
+    "no elements": lambda: (lambda x: x * 2 + 1, X[:0]),
+}
+NOT_TOLD = {
+    "what a loop overwrites": lambda: (lambda a, b: jnp.tanh(a @ b), SQUARE, SQUARE),
+    "a dot alone": lambda: (lambda a, b: a @ b, SQUARE, SQUARE),
+    "a sum": lambda: (lambda x: (x * x).sum(1), X),
+    "a join": lambda: (lambda x, y: jnp.concatenate([x, y]) * 2, X, Y),
+    "a scatter": lambda: (lambda x, i: x.at[i].add(1), X, PLACES),
+    "a loop": lambda: (lambda x: lax.fori_loop(0, 9, lambda _, c: c * x, x), X),
+    "a branch": lambda: (lambda x: lax.cond(x[0, 0] > 0, jnp.abs, jnp.floor, x), X),
+    "a dear value read twice": lambda: (_reads_dear_twice, X, Y),
+    "a result that goes on": lambda: (_goes_on, X, Y),
+    "a small array that is overwritten": lambda: (_reads_dear_twice, X[:4], Y[:4]),
+    "a step of descent": lambda: (
+        lambda p, g: [a - 0.1 * b for a, b in zip(p, g, strict=True)],
+        [X] * 9,
+        [Y] * 9,
+    ),
+    "a transpose": lambda: (lambda x: x.T * 2, X),
+    "picked from what is computed": lambda: (_picks_from_computed, X),
+    "complex products": lambda: (lambda x, y: lax.complex(x, y) * lax.complex(y, x), X, Y),
+    "another series": lambda: (lambda x: lax.cbrt(x), X),
+    "an effect": lambda: (_prints, X),
+    "8-bit floats": lambda: (lambda x: x * x, X.astype(jnp.float8_e4m3fn)),
+    "a kernel that is slower": lambda: (lambda x: lax.cummax(x, 1), np.tile(X, (8, 8))),
+    "many ops": lambda: (_many_ops, X),
+}
+
+
+def _prints(x):
+    jax.debug.print("{}", x[0, 0])
+    return x * 2
+
+
+def _reads_dear_twice(x, y):
+    ratio = x / (y * y + 1)
+    return jax.nn.gelu(ratio)
+
+
+def _goes_on(x, y):
+    product = jnp.exp(x) * y
+    return product, product * 2
+
+
+def _picks_from_computed(x):
+    exp = jnp.exp(x)
+    return exp, exp[1:] * exp[:-1]
+
+
+def _many_ops(x):
+    for i in range(code_generator.MOST_OPS):
+        x = x * x + i
+    return x
+
+
+def told(program, *arguments, **options):
+    step = tg.function(program, **options)
+    return step.trace(*arguments).program.xla_options
+
+
+@needs_measured
+@pytest.mark.parametrize("name", TOLD)
+def test_written_element_by_element(name):
+    program, *arguments = TOLD[name]()
+    assert told(program, *arguments) == (ELEMENT_BY_ELEMENT,)
+
+
+@pytest.mark.parametrize("name", NOT_TOLD)
+def test_written_as_usual(name):
+    program, *arguments = NOT_TOLD[name]()
+    assert told(program, *arguments) == ()
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_same_numbers(name):
+    program, *arguments = TOLD[name]()
+    expected = jax.tree.leaves(jax.jit(program)(*arguments))
+    found = jax.tree.leaves(tg.function(program)(*arguments))
+    for one, other in zip(expected, found, strict=True):
+        assert one.dtype == other.dtype
+        kwargs = {"rtol": 1e-6, "atol": 1e-6} if name in _SUMS else {"rtol": 0, "atol": 0}
+        np.testing.assert_allclose(
+            np.asarray(one.astype(jnp.complex64)), np.asarray(other.astype(jnp.complex64)), **kwargs
+        )
+
+
+_SUMS = {"a small result of a dot"}
+EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, np.inf, -np.inf, np.nan, 1e-45, 1e-38, 3e38, -3e38, 88.8]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(jnp.floor, jnp.ceil, jnp.round, jnp.abs, jnp.sign, jnp.square, jnp.exp, jnp.expm1),
+        *(jnp.log, jnp.log1p, jnp.tanh, jnp.sqrt, lax.rsqrt, lax.erf, lax.logistic, lax.lgamma),
+        *(jnp.isnan, jnp.isfinite, jax.nn.relu, jax.nn.gelu, jax.nn.softplus),
+        lambda x: x**3,
+        lambda x: x.astype(jnp.bfloat16),
+        lambda x: x.astype(jnp.int32),
+        lambda x: jnp.clip(x, -1, 1),
+    ],
+)
+def test_same_bits_at_the_edges(function):
+    values = jnp.tile(jnp.array(EDGES, jnp.float32), 32)
+    expected, found = jax.jit(function)(values), tg.function(function)(values)
+    assert np.asarray(expected).tobytes() == np.asarray(found).tobytes()
+
+
+def test_level_exact_keeps_xlas_choice():
+    program, *arguments = TOLD["a chain"]()
+    assert told(program, *arguments, numerics="exact") == ()
+
+
+def test_given_away_buffers_are_overwritten():
+    assert told(lambda x: x * 2 + 1, jnp.asarray(X), donate_argnums=0) == ()
+
+
+@needs_measured
+def test_flags_of_the_user_win(monkeypatch):
+    program, *arguments = TOLD["a chain"]()
+    monkeypatch.setenv("XLA_FLAGS", f"--{ELEMENT_BY_ELEMENT[0]}=true")
+    assert told(program, *arguments) == ()
+
+
+@needs_measured
+def test_other_jaxlib_is_not_told(monkeypatch):
+    monkeypatch.setattr(code_generator, "IS_MEASURED", False)
+    program, *arguments = TOLD["a chain"]()
+    assert told(program, *arguments) == ()
+
+
+def test_kernels_that_are_named_are_kernels():
+    assert KERNELS_AS_FAST.keys() <= KERNELS.keys()
