@@ -21,7 +21,7 @@ import numpy as np
 
 import tracegraph as tg
 from benchmarks.suite.pairs import given, in_pairs, speedup, until_settled
-from benchmarks.suite.process import SIDES, peak
+from benchmarks.suite.process import SIDES, pairs_alone, peak
 from benchmarks.suite.same import is_same_program
 from benchmarks.suite.workload import Call, Workload
 from compiler.lowering.compare import Difference, differences
@@ -116,7 +116,8 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
     expected = plain(*given(call))
     difference = _difference(expected, ours(*given(call)))
     noise = 0.0 if difference <= LARGEST_DIFFERENCE else _own_noise(call, plain, expected)
-    pairs = until_settled(call, plain, ours, partial(sides, level=level))
+    again = partial(pairs_alone, level, workload.name)
+    pairs = until_settled(in_pairs((call, plain), (call, ours)), again)
     by_hand, hand_difference = _by_hand(workload, call, plain, expected)
     compiled = [side.lower(*call.arguments).compile() for side in (plain, ours)]
     memory = _memory(workload.name, level, compiled)

@@ -1,4 +1,4 @@
-"""Two sides called in turn, and again with both compiled anew where the second seems slower."""
+"""Two sides called in turn, and again in other processes where the second seems slower."""
 
 # JAX annotates its functions in part only.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -9,8 +9,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import jax
@@ -63,29 +62,20 @@ def in_pairs(first: Side, second: Side) -> Pairs:
     return found
 
 
-def until_settled(
-    call: Call, plain: Any, ours: Any, anew: Callable[[Call], Sequence[Any]]
-) -> Pairs:
+def until_settled(pairs: Pairs, again: Callable[[], Pairs]) -> Pairs:
     """The seconds of both sides; measured again as long as the second seems slower.
 
-    Where a buffer lies decides over several percent, and stays as it is from call to call. So both
-    sides are compiled anew each time, and get copies of the arguments. All rounds count.
+    Where buffers and code lie decides over several percent, and mostly stays as it is for as long
+    as the process lives. All rounds count.
 
     Args:
-        call: what both sides are called with.
-        plain: the first side, compiled.
-        ours: the second side, compiled.
-        anew: compiles both sides again.
+        pairs: what was measured first.
+        again: measures in another process.
     """
-    pairs = in_pairs((call, plain), (call, ours))
     for _ in range(TURNS - 1):
         if speedup(pairs) >= SLOWER:
             break
-        fresh = replace(call, arguments=jax.tree.map(jnp.copy, call.arguments))
-        sides = [(fresh, side) for side in anew(fresh)]
-        for side in sides:
-            _sample(side, 1)
-        pairs += in_pairs(*sides)
+        pairs = [*pairs, *again()]
     return pairs
 
 

@@ -1,10 +1,12 @@
-"""The peak memory of a process that does nothing but compile and run one workload, on one side.
+"""Processes that do nothing but compile and run one workload.
 
-``python -m benchmarks.suite.process SIDE LEVEL NAME`` prints it, in bytes.
+``python -m benchmarks.suite.process SIDE LEVEL NAME`` prints the peak memory of one side in bytes,
+or for ``both`` the seconds of both sides, in pairs.
 """
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Final
 
 CALLS: Final = 3
 SIDES: Final = ("jit", "tracegraph")
+BOTH: Final = "both"
 
 
 def peak(side: str, level: str, name: str) -> int:
@@ -26,25 +29,44 @@ def peak(side: str, level: str, name: str) -> int:
     Returns:
         The most bytes that the process held at once.
     """
+    return int(_output(side, level, name))
+
+
+def pairs_alone(level: str, name: str) -> list[tuple[float, float]]:
+    """The seconds of both sides of a workload, measured in pairs in a process of its own.
+
+    Args:
+        level: the numerics level of tracegraph's side.
+        name: the workload's name.
+    """
+    return [tuple(pair) for pair in json.loads(_output(BOTH, level, name))]
+
+
+def _output(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.suite.process", side, level, name],
+        [sys.executable, "-m", "benchmarks.suite.process", *arguments],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
     )
-    return int(done.stdout)
+    return done.stdout
 
 
 def main(side: str, level: str, name: str) -> None:
-    """Runs the workload and prints the peak."""
+    """Runs the workload and prints the peak, or the seconds of both sides."""
     import jax
 
     from benchmarks.suite.measure import sides
-    from benchmarks.suite.pairs import given
+    from benchmarks.suite.pairs import given, in_pairs
     from benchmarks.suite.workloads import named
 
     call = named(name).make()
+    if side == BOTH:
+        jit, ours = sides(call, level)
+        jax.block_until_ready([run(*given(call)) for run in (jit, ours)])
+        print(json.dumps(in_pairs((call, jit), (call, ours))))
+        return
     run = sides(call, level)[SIDES.index(side)]
     for _ in range(CALLS):
         jax.block_until_ready(run(*given(call)))

@@ -9,10 +9,16 @@ import pytest
 
 from benchmarks.suite import measure as measuring
 from benchmarks.suite import pairs as pairing
-from benchmarks.suite.process import SIDES, peak
+from benchmarks.suite.process import SIDES, pairs_alone, peak
 from benchmarks.suite.workload import ByHand, Call, Workload
 from benchmarks.suite.workloads import GROUPS, named
 from tests.benchmarks.made_up import PLAIN
+
+
+@pytest.fixture(autouse=True)
+def not_in_other_processes(monkeypatch):
+    """Workloads that are made up are found in no other process."""
+    monkeypatch.setattr(measuring, "pairs_alone", lambda level, name: [])
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +93,13 @@ def test_memory_is_measured_in_processes_where_the_estimate_is_noticeable(monkey
 @pytest.mark.slow
 def test_the_peak_of_a_process():
     assert 1e7 < peak("tracegraph", "rounding", "tiny program") < 1e10
+
+
+@pytest.mark.slow
+def test_both_sides_in_a_process():
+    pairs = pairs_alone("rounding", "tiny program")
+    assert len(pairs) >= 9
+    assert all(0 < seconds < 1 for pair in pairs for seconds in pair)
 
 
 def test_workloads_have_names_of_their_own():
