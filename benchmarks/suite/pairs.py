@@ -62,7 +62,7 @@ def in_pairs(first: Side, second: Side) -> Pairs:
     return found
 
 
-def until_settled(pairs: Pairs, again: Callable[[], Pairs]) -> Pairs:
+def until_settled(pairs: Pairs, again: Callable[[int], Pairs]) -> Pairs:
     """The seconds of both sides; measured again as long as the second seems slower.
 
     Where buffers and code lie decides over several percent, and mostly stays as it is for as long
@@ -70,12 +70,12 @@ def until_settled(pairs: Pairs, again: Callable[[], Pairs]) -> Pairs:
 
     Args:
         pairs: what was measured first.
-        again: measures in another process.
+        again: measures in another process; it is given the number of the turn.
     """
-    for _ in range(TURNS - 1):
+    for turn in range(1, TURNS):
         if speedup(pairs) >= SLOWER:
             break
-        pairs = [*pairs, *again()]
+        pairs = [*pairs, *again(turn)]
     return pairs
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.suite import measure as measuring
 from benchmarks.suite import pairs as pairing
+from benchmarks.suite import process
 from benchmarks.suite.process import SIDES, pairs_alone, peak
 from benchmarks.suite.workload import ByHand, Call, Workload
 from benchmarks.suite.workloads import GROUPS, named
@@ -18,7 +19,7 @@ from tests.benchmarks.made_up import PLAIN
 @pytest.fixture(autouse=True)
 def not_in_other_processes(monkeypatch):
     """Workloads that are made up are found in no other process."""
-    monkeypatch.setattr(measuring, "pairs_alone", lambda level, name: [])
+    monkeypatch.setattr(measuring, "pairs_alone", lambda level, name, turn: [])
 
 
 @pytest.fixture(autouse=True)
@@ -96,10 +97,17 @@ def test_the_peak_of_a_process():
 
 
 @pytest.mark.slow
-def test_both_sides_in_a_process():
-    pairs = pairs_alone("rounding", "tiny program")
+@pytest.mark.parametrize("turn", [0, 1])
+def test_both_sides_in_a_process(turn):
+    pairs = pairs_alone("rounding", "tiny program", turn)
     assert len(pairs) >= 9
     assert all(0 < seconds < 1 for pair in pairs for seconds in pair)
+
+
+def test_the_second_of_a_pair_is_tracegraphs(monkeypatch):
+    monkeypatch.setattr(process, "_output", lambda *arguments: "[[1.0, 2.0]]")
+    assert pairs_alone("rounding", "any", 0) == [(1.0, 2.0)]
+    assert pairs_alone("rounding", "any", 1) == [(2.0, 1.0)]
 
 
 def test_workloads_have_names_of_their_own():

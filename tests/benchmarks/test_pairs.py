@@ -31,16 +31,16 @@ def test_each_round_has_both_sides_in_their_places():
 
 def test_what_is_not_slower_is_measured_once():
     once = [(1.0, 1.0)] * 3
-    assert until_settled(once, lambda: pytest.fail("it was measured again")) == once
+    assert until_settled(once, lambda turn: pytest.fail("it was measured again")) == once
 
 
 def test_what_seems_slower_is_measured_again_and_all_rounds_count():
     turns = iter([[(1.0, 2.0)] * 3, [(1.0, 1.0)] * 3, [(1.0, 2.0)] * 3, [(1.0, 2.0)] * 3])
-    found = until_settled([(1.0, 2.0)] * 3, lambda: next(turns))
+    found = until_settled([(1.0, 2.0)] * 3, lambda turn: next(turns))
     assert found == [(1.0, 2.0)] * 6 + [(1.0, 1.0)] * 3 + [(1.0, 2.0)] * 6
     assert speedup(found) == 0.5
 
 
 def test_what_proves_as_fast_is_left():
     turns = iter([[(1.0, 1.0)] * 4])
-    assert len(until_settled([(1.0, 2.0)] * 3, lambda: next(turns))) == 7
+    assert len(until_settled([(1.0, 2.0)] * 3, lambda turn: next(turns))) == 7
