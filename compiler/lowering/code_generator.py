@@ -76,7 +76,7 @@ KERNELS_AS_FAST: Final = MappingProxyType(
         ),
     }
 )
-"""The kernels that run as fast element by element on all programs on which they were measured."""
+"""The kernels that run as fast, within a twentieth, on all programs on which they were measured."""
 
 MOST_OPS: Final = 256
 """Programs of more ops were not measured; Adam over 200 leaves compiles four times as long."""
