@@ -194,7 +194,8 @@ def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | 
     if traced.jaxpr.effects:
         return None
     with measuring() as spent:
-        full = jax_compat.method(behind.optimized(traced, args, kwargs), "trace")
+        told = behind.told(traced, args, kwargs)
+        full = jax_compat.method(behind.optimized(traced, told), "trace")
         lowered = behind.run(full, args, kwargs).lower()
         compiled = jax_compat.compile_to_keep(lowered)
     behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)

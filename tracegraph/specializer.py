@@ -104,7 +104,7 @@ class Specializer:
         hoisted = self._hoisted.answer(traced, program, donated, chosen, args, kwargs)
         if hoisted is not None:
             return hoisted
-        jitted = self.optimized(traced, args, kwargs)
+        jitted = self.optimized(traced, told)
         return None if jitted is self.full else jax_compat.answering(jitted)
 
     def told(self, traced: Any, args: Any, kwargs: Any) -> tuple[Option, ...]:
@@ -116,12 +116,11 @@ class Specializer:
         if program is None or not program.xla_options or self.settings.jit.keys() & _PLACING:
             return ()
         leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
-        return program.xla_options if _are_on_the_cpu(leaves) else ()
+        return program.xla_options if are_on_the_cpu(leaves) else ()
 
-    def optimized(self, traced: Any, args: Any, kwargs: Any) -> Any:
+    def optimized(self, traced: Any, chosen: tuple[Option, ...]) -> Any:
         """The jit callable that runs the optimised graph of a trace, and takes what it replaces."""
         donation = self._capture.donations.of(traced)
-        chosen = self.told(traced, args, kwargs)
         key = (donation.positions, donation.names, chosen)
         if not any(key):
             return self.full
@@ -142,7 +141,8 @@ class Specializer:
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         traced = self.captured(args, kwargs)
-        trace = jax_compat.method(self.optimized(traced, args, kwargs), "trace")
+        told = self.told(traced, args, kwargs)
+        trace = jax_compat.method(self.optimized(traced, told), "trace")
         seen_through = jax_compat.method(self.transparent, "trace")
         return Trace(
             self.run(trace, args, kwargs),
@@ -197,7 +197,7 @@ class Specializer:
             jax_compat.method(self.full, "clear_cache")()  # it was traced before it was tuned
 
 
-def _are_on_the_cpu(leaves: Sequence[Any]) -> bool:
+def are_on_the_cpu(leaves: Sequence[Any]) -> bool:
     """Whether a program of these arguments is for one device, the CPU of this process."""
     if jax.default_backend() != "cpu" or not jax.sharding.get_abstract_mesh().empty:
         return False

@@ -104,6 +104,19 @@ def test_both_sides_in_a_process(turn):
     assert all(0 < seconds < 1 for pair in pairs for seconds in pair)
 
 
+@pytest.mark.parametrize(
+    ("order", "compiled"), [(process.ORDERS[0], "jt"), (process.ORDERS[1], "tj")]
+)
+def test_the_side_that_is_named_is_compiled_first(monkeypatch, capsys, order, compiled):
+    run = []
+    sides = [lambda *_, side=side: run.append(side) for side in "jt"]
+    monkeypatch.setattr(measuring, "sides", lambda call, level: sides)
+    monkeypatch.setattr(pairing, "in_pairs", lambda one, other: [one[1](), other[1]()])
+    process.main(order, "rounding", "tiny program")
+    assert "".join(run) == compiled * 2
+    assert capsys.readouterr().out.startswith("[")
+
+
 def test_the_second_of_a_pair_is_tracegraphs(monkeypatch):
     monkeypatch.setattr(process, "_output", lambda *arguments: "[[1.0, 2.0]]")
     assert pairs_alone("rounding", "any", 0) == [(1.0, 2.0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import tracegraph as tg
 from compiler.lowering import code_generator
 from compiler.lowering.code_generator import ELEMENT_BY_ELEMENT
 from tracegraph import program as programs
+from tracegraph.specializer import are_on_the_cpu
 
 pytestmark = pytest.mark.skipif(
     not code_generator.IS_MEASURED, reason="this jaxlib was not measured"
@@ -66,6 +68,28 @@ def test_what_the_user_says_wins(options):
 def test_not_where_a_place_is_named(options, placed):
     tg.function(chain, **placed)(X)
     assert dict([ELEMENT_BY_ELEMENT]) not in options
+
+
+def test_not_for_another_backend(monkeypatch):
+    step = tg.function(chain)
+    traced = step.trace(X)
+    assert traced.program.xla_options
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert "XLA is told" not in str(step.explain(X))
+
+
+def test_not_for_arguments_elsewhere():
+    class Elsewhere:
+        platform = "tpu"
+
+    here, there = jax.devices()[0], Elsewhere()
+    assert are_on_the_cpu([X, 1.0, np.ones(3)])
+    assert not are_on_the_cpu([placed({there})])
+    assert not are_on_the_cpu([placed({here}), placed({here, there})])
+
+
+def placed(devices):
+    return SimpleNamespace(sharding=SimpleNamespace(device_set=devices))
 
 
 def test_one_entry_and_one_trace():

@@ -47,11 +47,9 @@ NOT_TOLD = {
     "a dear value read twice": lambda: (_reads_dear_twice, X, Y),
     "a result that goes on": lambda: (_goes_on, X, Y),
     "a small array that is overwritten": lambda: (_reads_dear_twice, X[:4], Y[:4]),
-    "a step of descent": lambda: (
-        lambda p, g: [a - 0.1 * b for a, b in zip(p, g, strict=True)],
-        [X] * 9,
-        [Y] * 9,
-    ),
+    "loops that are alike": lambda: (_descend, [X] * 4, [Y] * 4),
+    "many loops": lambda: (_many_loops, X),
+    "neighbours of what is computed": lambda: (_neighbours_of_computed, X, Y, PLACES),
     "a transpose": lambda: (lambda x: x.T * 2, X),
     "picked from what is computed": lambda: (_picks_from_computed, X),
     "complex products": lambda: (lambda x, y: lax.complex(x, y) * lax.complex(y, x), X, Y),
@@ -81,6 +79,19 @@ def _goes_on(x, y):
 def _picks_from_computed(x):
     exp = jnp.exp(x)
     return exp, exp[1:] * exp[:-1]
+
+
+def _neighbours_of_computed(x, y, places):
+    product = x * y
+    return product[places] - product[places + 1]
+
+
+def _descend(parameters, gradients):
+    return [p - 0.1 * g for p, g in zip(parameters, gradients, strict=True)]
+
+
+def _many_loops(x):
+    return [x[i:] * 2 + 1 for i in range(9)]
 
 
 def _many_ops(x):
