@@ -6,7 +6,6 @@ Imports nothing but the standard library, since a peer's environment has neither
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import statistics
@@ -17,6 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmarks.collector import collected_before
 from benchmarks.suite.shapes import KINDS, SIZES, workload_name
 
 SAMPLES: Final = 15
@@ -97,12 +97,12 @@ def median_seconds(model: Model, samples: int = SAMPLES) -> float:
     for _ in range(WARM_UP):
         model.wait(model.call())
     calls = max(1, math.ceil(SECONDS_PER_SAMPLE / max(1e-7, _sample(model, 1))))
-    return statistics.median(_sample(model, calls) for _ in range(samples))
+    with collected_before():
+        return statistics.median(_sample(model, calls) for _ in range(samples))
 
 
 def _sample(model: Model, calls: int) -> float:
     """The mean seconds of a run of calls."""
-    gc.collect()
     result: Any = None
     start = time.perf_counter()
     for _ in range(calls):

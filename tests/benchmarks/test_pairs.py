@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import jax.numpy as jnp
 import pytest
 
@@ -27,6 +29,21 @@ CALL = Call(lambda x: x, (jnp.ones(4),))
 def test_each_round_has_both_sides_in_their_places():
     assert in_pairs((CALL, 3.0), (CALL, 2.0)) == [(3.0, 2.0)] * 3
     assert speedup([(3.0, 2.0), (1.0, 1.0), (4.0, 1.0)]) == 1.5
+
+
+def test_what_drifts_within_a_round_is_the_same_for_both(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(pairing, "_sample", lambda side, calls: side[1] + next(clock))
+    next(clock)
+    assert [a - b for a, b in in_pairs((CALL, 3.0), (CALL, 2.0))] == [1.0] * 3
+
+
+def test_no_garbage_is_collected_between_samples(monkeypatch):
+    enabled: list[bool] = []
+    monkeypatch.setattr(pairing, "_sample", lambda side, calls: enabled.append(gc.isenabled()) or 1)
+    in_pairs((CALL, 1.0), (CALL, 1.0))
+    assert enabled == [True] + [False] * 12
+    assert gc.isenabled()
 
 
 def test_what_is_not_slower_is_measured_once():
