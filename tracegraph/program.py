@@ -15,6 +15,7 @@ from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.lowering.code_generator import Option, xla_options
 from compiler.lowering.export_jax import export_jaxpr
+from compiler.lowering.heaps import heap_options
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.instruments import Event, Instrument, Limit, Reproducer, Snapshots, Verify
 from compiler.passes.lower_platform import LowerPlatform
@@ -120,15 +121,18 @@ class Program:
 
     @cached_property
     def xla_options(self) -> tuple[Option, ...]:
-        """What XLA is told of the program on the CPU, so that it compiles sooner."""
+        """What XLA is told of the program on the CPU, so that it compiles sooner or runs faster."""
+        try:
+            return (*self._code_options(), *heap_options(self.unmarked.graph))
+        except Exception as error:  # an optimisation must never break the user's call
+            warn_failed("choosing XLA's options", error)
+            return ()
+
+    def _code_options(self) -> tuple[Option, ...]:
         levels = [s.numerics for s in self.pipeline.passes() if isinstance(s, LowerPlatform)]
         if not any(parse_level(level) >= Numerics.ROUNDING for level in levels):
             return ()
-        try:
-            return xla_options(self.unmarked.graph, {one.rule for one in self.rewrites})
-        except Exception as error:  # an optimisation must never break the user's call
-            warn_failed("choosing XLA's code generator", error)
-            return ()
+        return xla_options(self.unmarked.graph, {one.rule for one in self.rewrites})
 
     @cached_property
     def captured(self) -> Graph:

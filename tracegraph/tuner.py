@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
+from compiler.lowering.heaps import heap_options
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.pipeline import Pipeline
 from tracegraph.program import Program
@@ -134,7 +135,8 @@ class _Search:
     def run(self, settings: Autotune) -> Tuned:
         """The choice, within the time that the settings allow."""
         end = time.perf_counter() + settings.seconds
-        best, chosen, gain, tried = self._compiled(self._program, {}), Choice(), 1.0, 0
+        chosen, gain, tried = self._start(), 1.0, 0
+        best = self._compiled(self._program, dict(chosen.options))
         options = list(alternatives(self._program.captured, list(self._program.rewrites)))
         with _bar(settings.progress) as bar:
             task = bar.add_task(f"tuning {self._traced.fun_name}", total=len(options))
@@ -149,6 +151,11 @@ class _Search:
                     best, chosen, gain = other, attempt, gain * ratio
                 bar.advance(task)
         return Tuned(chosen, gain, tried)
+
+    def _start(self) -> Choice:
+        """What holds whatever is chosen, and is not worth timing."""
+        is_here = jax.default_backend() == "cpu"
+        return Choice(options=heap_options(self._program.unmarked.graph) if is_here else ())
 
     def _form(self, choice: Choice) -> Callable[..., Any] | None:
         """The program under a choice; None if it cannot be made, or is the same as it was."""

@@ -25,7 +25,7 @@ from compiler.lowering.kernels import KERNELS
 from compiler.lowering.kernels.kernel import SINCE_0_10, is_between
 from compiler.ops.elementwise import ELEMENTWISE, TRANSCENDENTAL
 
-Option: TypeAlias = tuple[str, str | bool]
+Option: TypeAlias = tuple[str, str | bool | int]
 """An option of XLA's and its value."""
 
 ELEMENT_BY_ELEMENT: Final[Option] = ("xla_cpu_use_fusion_emitters", False)

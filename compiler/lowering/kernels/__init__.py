@@ -14,6 +14,7 @@ from compiler.lowering.kernels import (
     convolution_gradients,
     convolution_patches,
     convolution_shapes,
+    convolution_strips,
     convolutions,
     cumulative,
     cumulative_blocks,
@@ -42,6 +43,7 @@ from compiler.passes.lower_platform import offer
 _TABLES: Final = (
     attention,
     convolution_patches,
+    convolution_strips,
     convolution_shapes,
     convolution_gradients,
     ordinary_convolutions,
