@@ -1,4 +1,4 @@
-"""The blocks of memory that XLA is told to use: they reach it, at every level, and are explained."""
+"""The blocks of memory that XLA is told to use reach it, at every level, and are explained."""
 
 from __future__ import annotations
 
