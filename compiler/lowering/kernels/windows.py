@@ -21,8 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.lowering.kernels.fences import apart
+from compiler.ir.graph import Operation
+from compiler.lowering.kernels.fences import apart, stored
 from compiler.lowering.kernels.kernel import IS_EARLY, Evidence, Kernel, product
+from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import integer_table, integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
@@ -64,6 +66,7 @@ def _pooled(m: Match) -> Callable[..., Any]:
     padding = integer_table(m.root, "padding")
     name, combine = m.root.name, _COMBINE[m.root.name]
     axes = sorted(range(len(window)), key=lambda axis: -strides[axis])
+    is_read_again = _is_read_again(m)
 
     def pooled(x: Any) -> Any:
         edges = [(low, high, step - 1) for (low, high), step in zip(padding, base, strict=True)]
@@ -73,9 +76,23 @@ def _pooled(m: Match) -> Callable[..., Any]:
             count = (x.shape[axis] - places[-1] - 1) // strides[axis] + 1
             parts = [every(x, axis, place, strides[axis], count) for place in places]
             x = reduce(combine, parts)
-        return apart(x)
+        return stored(x) if is_read_again else apart(x)
 
     return pooled
+
+
+def _is_read_again(m: Match) -> bool:
+    """Whether several convolutions read it, or what elementwise operations make of it.
+
+    The gradient by a window reads its image transposed, and XLA would pool it once more for that,
+    in an order in which nothing vectorises: in eleven times the time.
+    """
+    pending, seen = [m.root.result], set[Operation]()
+    while pending:
+        new = [reader for reader in pending.pop().readers if reader not in seen]
+        seen.update(new)
+        pending += [v for reader in new if reader.name in ELEMENTWISE for v in reader.results]
+    return sum(reader.name == "conv_general_dilated" for reader in seen) > 1
 
 
 def every(x: Any, axis: int, start: int, stride: int, count: int) -> Any:
@@ -138,6 +155,7 @@ def _pools(
         law=law,
         pattern=op[names](_x),
         form=_pooled,
+        context=_is_read_again,
         pays=_pool_is_slow,
         examples=tuple(
             example(

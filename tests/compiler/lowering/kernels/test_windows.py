@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import tracegraph as tg
+from compiler.ir.walk import walk
 from compiler.lowering.kernels.kernel import IS_EARLY
 from tests.compiler.lowering.kernels.forced import both
 
@@ -137,3 +138,23 @@ def test_no_slices_are_stored_for_what_reduces_the_pool(kind, behind):
     step = tg.function(lambda x: behind(jax.nn.relu(pool(x, kind, setting))))
     held = step.lower(x).compile().memory_analysis().temp_size_in_bytes
     assert held < 4 * x.nbytes  # the padded array, the pool, and what the reduction holds
+
+
+@pytest.mark.parametrize("kind", ["max", "sum"])
+def test_what_two_convolutions_read_is_pooled_once(kind):
+    window = (1, 2, 2, 1)
+    setting = {"window_dimensions": window, "window_strides": window}
+
+    def loss(w, x):
+        image = jax.nn.relu(pool(x, kind, setting) + 1)
+        dims = ("NHWC", "HWIO", "NHWC")
+        y = jax.lax.conv_general_dilated(image, w, (1, 1), "SAME", dimension_numbers=dims)
+        return (y * y).sum()
+
+    rng = np.random.default_rng(0)
+    w, x = (jnp.asarray(rng.normal(size=n), "f4") for n in ((3, 3, 4, 4), (4, 32, 32, 4)))
+    once, again = tg.function(loss), tg.function(jax.grad(loss))
+    assert "while" not in {op.name for op in walk(once.graph(w, x))}
+    assert "while" in {op.name for op in walk(again.graph(w, x))}
+    expected, found = (np.asarray(run(w, x)) for run in (jax.jit(jax.grad(loss)), again))
+    np.testing.assert_allclose(expected, found, rtol=1e-4)
