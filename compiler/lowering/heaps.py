@@ -13,8 +13,9 @@ import sys
 from typing import Final
 
 from compiler.analysis.cost import VIEWS, nbytes
-from compiler.ir.graph import Graph
+from compiler.ir.graph import Graph, Operation, Value
 from compiler.lowering.code_generator import Option
+from compiler.ops.elementwise import ELEMENTWISE
 
 NAME: Final = "xla_multiheap_size_constraint_per_heap"
 
@@ -38,7 +39,15 @@ def heap_options(graph: Graph) -> tuple[Option, ...]:
     if sys.platform != "linux" or NAME in os.environ.get("XLA_FLAGS", ""):
         return ()
     computed = (op for op in graph.body if op.name not in VIEWS)
-    sizes = [nbytes(value) for op in computed for value in op.results]
+    sizes = [nbytes(value) for op in computed for value in op.results if _is_stored(op, value)]
     if sum(sizes) <= BLOCK or max(sizes) > MOST:
         return ()
     return (IN_BLOCKS,)
+
+
+def _is_stored(op: Operation, value: Value) -> bool:
+    """Whether XLA may store a value among what it computes in between."""
+    readers = value.readers
+    if any(reader.is_terminator for reader in readers):
+        return False  # it is a result, which has memory of its own
+    return len(readers) > 1 or op.name not in ELEMENTWISE

@@ -15,7 +15,7 @@ computed after all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -34,82 +34,111 @@ from compiler.lowering.kernels.convolution_guards import (
 from compiler.lowering.kernels.convolution_libraries import SINCE, UNTIL, is_for_ynnpack
 from compiler.lowering.kernels.convolution_terms import Convolution, convolution_of
 from compiler.lowering.kernels.fallback import or_else
-from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of
+from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of, product
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import Guard, example
 
 MOST_OF_EIGEN: Final = 16
-"""So few results come out of Eigen, of which longer strips are faster."""
+"""So few results come out of Eigen."""
 
-FEW: Final = 4
-"""Images of more features gain less than 1.3 times there, and so do strides of two and more."""
+FEW: Final = 6
+"""Images of more features gain little or nothing there."""
 
 COLOURS: Final = 3
 MAX_RESULTS: Final = 32
 """YNNPACK is slow for so many features that become at most so many; others it computes well."""
 
+VERY_FEW: Final = 8
+"""Of so few features four results make a strip, else two."""
+
 LEAST_WORK: Final = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Strips:
+    """How a row is cut into strips.
+
+    Attributes:
+        results: how many results make one.
+        size: how many elements of the image make one.
+        reach: how many strips of the image a strip of results is made of.
+        count: how many strips of results there are.
+    """
+
+    results: int
+    size: int
+    reach: int
+    count: int
+
+    @classmethod
+    def of(cls, c: Convolution) -> _Strips:
+        """Those of the rows of a convolution."""
+        results = 4 if c.out_features <= VERY_FEW else 2
+        size = results * c.strides[-1]
+        read = size - c.strides[-1] + c.window[-1]
+        return cls(results, size, -(-read // size), -(-c.out[-1] // results))
+
+    @property
+    def of_image(self) -> int:
+        """How many strips of the image there are."""
+        return self.count + self.reach - 1
 
 
 def _by_strips(m: Match) -> Callable[..., Any]:
     c = convolution_of(m.root)
-    original = function_of(m.root)
-    count = 4 if c.out_features <= MOST_OF_EIGEN else 2
+    original, strips = function_of(m.root), _Strips.of(c)
 
     def kernel(x: Any, w: Any) -> Any:
-        found = c.result(_in_strips(c, c.image(x), c.weights(w), count))
+        found = c.result(_in_strips(c, strips, c.image(x), c.weights(w)))
         return or_else(found, jnp.sum(x - x) != 0, lambda: original(x, w))
 
     return kernel
 
 
-def _in_strips(c: Convolution, x: Any, w: Any, count: int) -> Any:
-    """So many results in a row at a time, from (batch, space, feature) and (space, in, out)."""
-    strips = -(-c.out[-1] // count)
-    along = replace(
+def _in_strips(c: Convolution, strips: _Strips, x: Any, w: Any) -> Any:
+    """The result from (batch, space, feature) and (space, in, out)."""
+    of_strips = replace(
         c,
         strides=(*c.strides[:-1], 1),
         padding=(*c.padding[:-1], (0, 0)),
-        window=(*c.window[:-1], 1),
-        out=(*c.out[:-1], strips),
+        window=(*c.window[:-1], strips.reach),
+        out=(*c.out[:-1], strips.count),
     )
-    found = plain(along, _strips(c, x, count, strips), _beside(c, w, count))
-    found = found.reshape(*found.shape[:-2], strips * count, c.out_features)
+    low = c.padding[-1][0]
+    x = _padded(x, c.rank, low, strips.of_image * strips.size - c.sizes[-1] - low)
+    x = x.reshape(*x.shape[: c.rank], strips.of_image, strips.size * c.features)
+    found = plain(of_strips, x, _beside(c, strips, w))
+    found = found.reshape(*found.shape[:-2], strips.count * strips.results, c.out_features)
     return lax.slice_in_dim(found, 0, c.out[-1], axis=c.rank)
 
 
-def _strips(c: Convolution, x: Any, count: int, strips: int) -> Any:
-    """The image with what the results of each strip read as one element, of more features."""
-    step, length = count * c.strides[-1], (count - 1) * c.strides[-1] + c.window[-1]
-    pieces = -(-length // step)
-    low = c.padding[-1][0]
-    edges = [(0, 0, 0)] * x.ndim
-    edges[c.rank] = (low, (strips + pieces - 1) * step - c.sizes[-1] - low, 0)
-    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
-    found: list[Any] = []
-    for first in range(0, length, step):
-        rows = lax.slice_in_dim(x, first, first + strips * step, axis=c.rank)
-        rows = rows.reshape(*x.shape[: c.rank], strips, step * c.features)
-        found.append(rows[..., : min(step, length - first) * c.features])
-    return jnp.concatenate(found, -1)
-
-
-def _beside(c: Convolution, w: Any, count: int) -> Any:
+def _beside(c: Convolution, strips: _Strips, w: Any) -> Any:
     """The weights of results beside each other: each one's are a stride behind those before.
 
     Copies that are longer by a stride, put in a row and cut into shorter ones, are such.
     """
     *outer, width, inner, out = w.shape
-    stride, axis = c.strides[-1], c.rank - 1
-    length = (count - 1) * stride + width
-    edges = [(0, 0, 0)] * w.ndim
-    edges[axis] = (0, length + stride - width, 0)
-    copies = jnp.expand_dims(lax.pad(w, jnp.zeros((), w.dtype), edges), axis)
-    copies = jnp.broadcast_to(copies, (*outer, count, length + stride, inner, out))
-    row = copies.reshape(*outer, count * (length + stride), inner, out)
-    row = lax.slice_in_dim(row, 0, count * length, axis=axis)
-    shifted = row.reshape(*outer, count, length, inner, out)
-    return jnp.moveaxis(shifted, axis, -2).reshape(*outer, 1, length * inner, count * out)
+    axis, length = c.rank - 1, strips.reach * strips.size
+    longer = length + c.strides[-1]
+    copies = jnp.expand_dims(_padded(w, axis, 0, longer - width), axis)
+    copies = jnp.broadcast_to(copies, (*outer, strips.results, longer, inner, out))
+    row = copies.reshape(*outer, strips.results * longer, inner, out)
+    row = lax.slice_in_dim(row, 0, strips.results * length, axis=axis)
+    shifted = jnp.moveaxis(row.reshape(*outer, strips.results, length, inner, out), axis, -2)
+    return shifted.reshape(*outer, strips.reach, strips.size * inner, strips.results * out)
+
+
+def _padded(x: Any, axis: int, low: int, high: int) -> Any:
+    edges = [(low, high, 0) if d == axis else (0, 0, 0) for d in range(x.ndim)]
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+
+
+def _strips_fit_in(m: Match) -> str | None:
+    """Whether XLA leaves image and window as they are when they are of strips."""
+    c = convolution_of(m.root)
+    strips = _Strips.of(c)
+    fits = product(c.window[:-1]) * strips.reach <= product(c.sizes[:-1]) * strips.of_image
+    return None if fits else "the window is of more strips than the image"
 
 
 def _is_dense(m: Match) -> str | None:
@@ -121,7 +150,7 @@ def _is_dense(m: Match) -> str | None:
 def _is_slow_in_eigen(m: Match) -> str | None:
     """Whether so few features come out that XLA asks Eigen, and are made of few."""
     c = convolution_of(m.root)
-    is_slow = c.features <= FEW and c.out_features <= MOST_OF_EIGEN and c.strides[-1] == 1
+    is_slow = c.features <= FEW and c.out_features <= MOST_OF_EIGEN
     return None if is_slow else _features(c)
 
 
@@ -157,7 +186,16 @@ _EXAMPLES: Final = (
     example(lambda x, w: convolve(x, w, 1, ((0, 2), (3, 0))), _FORWARD, "f32[2,4,c,20]"),
     example(convolve, "f32[n,7,c]", "f32[3,c,k]"),
 )
+_GUARDS: Final = (
+    is_not_empty,
+    is_in_one_group,
+    _is_dense,
+    fits_in,
+    is_no_padded_element,
+    _strips_fit_in,
+)
 _REJECTS: Final = (
+    example(convolve, "f32[1,3,4,2]", "f32[5,2,2,4]", reason="strips"),
     example(convolve, "f32[0,4,4,2]", "f32[3,3,2,4]", reason="nothing"),
     example(
         lambda x, w: convolve(x, w, feature_group_count=2),
@@ -187,7 +225,7 @@ def _kernel(name: str, law: str, pays: Guard, *evidence: Evidence, **others: Any
         _by_strips,
         *_EXAMPLES,
         law=law,
-        guards=(is_not_empty, is_in_one_group, _is_dense, fits_in, is_no_padded_element),
+        guards=_GUARDS,
         pays=both(of_type("float32"), _reads_again, pays, work(LEAST_WORK)),
         rejects=_REJECTS,
         evidence=evidence,
@@ -198,20 +236,21 @@ def _kernel(name: str, law: str, pays: Guard, *evidence: Evidence, **others: Any
 KERNELS: Final = (
     _kernel(
         "narrow-convolution-by-strips",
-        "four results beside each other = one of more features, of the elements that they read",
+        "results beside each other = one of more features, of the elements that they read",
         _is_slow_in_eigen,
-        Evidence(example(convolve, "f32[64,28,28,1]", "f32[3,3,1,8]"), 4.0),
-        Evidence(example(convolve, "f32[64,28,28,1]", "f32[5,5,1,6]"), 3.2),
-        Evidence(example(convolve, "f32[16,64,64,3]", "f32[3,3,3,16]"), 2.0),
-        Evidence(example(convolve, "f32[16,64,64,4]", "f32[5,5,4,16]"), 1.3),
+        Evidence(example(convolve, "f32[64,28,28,1]", "f32[3,3,1,8]"), 3.0),
+        Evidence(example(convolve, "f32[64,28,28,1]", "f32[5,5,1,6]"), 3.5),
+        Evidence(example(convolve, "f32[16,64,64,3]", "f32[3,3,3,16]"), 2.1),
+        Evidence(example(convolve, "f32[16,64,64,6]", "f32[3,3,6,16]"), 1.8),
+        Evidence(example(_by_two, "f32[16,64,64,1]", "f32[3,3,1,16]"), 1.4),
     ),
     _kernel(
         "colour-convolution-by-strips",
         "two results beside each other = one of more features, of the elements that they read",
         _is_slow_in_ynnpack,
-        Evidence(example(convolve, "f32[32,32,32,3]", "f32[3,3,3,32]"), 3.5),
-        Evidence(example(_by_two, "f32[8,96,96,3]", "f32[3,3,3,32]"), 2.0),
-        Evidence(example(_by_two, "f32[16,64,64,3]", "f32[7,7,3,24]"), 8.0),
+        Evidence(example(convolve, "f32[32,32,32,3]", "f32[3,3,3,32]"), 4.4),
+        Evidence(example(_by_two, "f32[8,96,96,3]", "f32[3,3,3,32]"), 2.1),
+        Evidence(example(_by_two, "f32[16,64,64,3]", "f32[7,7,3,24]"), 12.7),
         since=SINCE,
         until=UNTIL,
     ),
