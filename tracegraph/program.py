@@ -120,19 +120,25 @@ class Program:
         return Result(found.graph, [*before.runs, *found.runs], [*before.failures, *found.failures])
 
     @cached_property
-    def xla_options(self) -> tuple[Option, ...]:
-        """What XLA is told of the program on the CPU, so that it compiles sooner or runs faster."""
-        try:
-            return (*self._code_options(), *heap_options(self.unmarked.graph))
-        except Exception as error:  # an optimisation must never break the user's call
-            warn_failed("choosing XLA's options", error)
-            return ()
-
-    def _code_options(self) -> tuple[Option, ...]:
+    def code_options(self) -> tuple[Option, ...]:
+        """What XLA is told of the program on the CPU, so that it compiles sooner."""
         levels = [s.numerics for s in self.pipeline.passes() if isinstance(s, LowerPlatform)]
         if not any(parse_level(level) >= Numerics.ROUNDING for level in levels):
             return ()
-        return xla_options(self.unmarked.graph, {one.rule for one in self.rewrites})
+        try:
+            return xla_options(self.unmarked.graph, {one.rule for one in self.rewrites})
+        except Exception as error:  # an optimisation must never break the user's call
+            warn_failed("choosing XLA's code generator", error)
+            return ()
+
+    @cached_property
+    def heap_options(self) -> tuple[Option, ...]:
+        """What XLA is told of the program on the CPU, so that memory is used again."""
+        try:
+            return heap_options(self.unmarked.graph)
+        except Exception as error:  # an optimisation must never break the user's call
+            warn_failed("choosing blocks of memory", error)
+            return ()
 
     @cached_property
     def captured(self) -> Graph:

@@ -109,14 +109,21 @@ class Specializer:
 
     def told(self, traced: Any, args: Any, kwargs: Any) -> tuple[Option, ...]:
         """What XLA is told of a program beyond what the user says to it."""
-        tuned = self.programs.tuned(traced)
+        tuned, program = self.programs.tuned(traced), self.programs.of(traced)
+        options: tuple[Option, ...] = () if program is None else program.heap_options
+        if program is not None and tuned is None:
+            options = (*options, *program.code_options)
+        if options and not self._is_for_the_cpu(args, kwargs):
+            options = ()
         if tuned is not None:
-            return tuned.choice.options
-        program = self.programs.of(traced)
-        if program is None or not program.xla_options or self.settings.jit.keys() & _PLACING:
-            return ()
-        leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
-        return program.xla_options if are_on_the_cpu(leaves) else ()
+            options = (*options, *tuned.choice.options)
+        return tuple(one for one in options if one[0] not in self._compiler_options)
+
+    def _is_for_the_cpu(self, args: Any, kwargs: Any) -> bool:
+        """Whether a call is for one device, the CPU of this process."""
+        if self.settings.jit.keys() & _PLACING:
+            return False
+        return are_on_the_cpu(jax_compat.traced_arguments(self.plain, args, kwargs))
 
     def optimized(self, traced: Any, chosen: tuple[Option, ...]) -> Any:
         """The jit callable that runs the optimised graph of a trace, and takes what it replaces."""
@@ -187,7 +194,9 @@ class Specializer:
         leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
         flat = [*jax_compat.traced_consts(traced), *leaves]
         try:
-            tuned = tune(traced, self.settings.pipeline, flat, settings, self._compiler_options)
+            here = self._is_for_the_cpu(args, kwargs)
+            said = self._compiler_options
+            tuned = tune(traced, self.settings.pipeline, flat, settings, said, in_blocks=here)
         except OptimizationWarning:  # somebody has made warnings errors
             raise
         except Exception as error:  # an optimisation must never break the user's call

@@ -19,7 +19,6 @@ from rich.progress import Progress
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
-from compiler.lowering.heaps import heap_options
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.pipeline import Pipeline
 from tracegraph.program import Program
@@ -93,6 +92,8 @@ def tune(
     leaves: Sequence[Any],
     settings: Autotune,
     options: dict[str, Any],
+    *,
+    in_blocks: bool = False,
 ) -> Tuned:
     """The best choice for a traced signature, from disk or by timing.
 
@@ -101,7 +102,8 @@ def tune(
         pipeline: what to depart from.
         leaves: the arguments to time it on, in the order of the jaxpr; none is given away.
         settings: how long it may take, and where to keep the choice.
-        options: what XLA is told whatever is chosen.
+        options: what the user says to XLA.
+        in_blocks: whether it is told, as well, in which blocks of memory to compute.
     """
     jaxpr = jax_compat.low_jaxpr(traced)
     store = Store(None if settings.folder is None else Path(settings.folder).expanduser())
@@ -109,7 +111,8 @@ def tune(
     known = store.find(key)
     if known is not None:
         return Tuned(known, from_disk=True)
-    found = _Search(traced, jaxpr, pipeline, leaves, options).run(settings)
+    search = _Search(traced, jaxpr, pipeline, leaves, options)
+    found = search.run(settings, in_blocks=in_blocks)
     store.keep(key, found.choice)
     return found
 
@@ -132,11 +135,12 @@ class _Search:
         self._leaves = leaves
         self._program = Program(traced, jaxpr, pipeline)
 
-    def run(self, settings: Autotune) -> Tuned:
+    def run(self, settings: Autotune, *, in_blocks: bool) -> Tuned:
         """The choice, within the time that the settings allow."""
+        if in_blocks:
+            self._options = {**dict(self._program.heap_options), **self._options}
         end = time.perf_counter() + settings.seconds
-        chosen, gain, tried = self._start(), 1.0, 0
-        best = self._compiled(self._program, dict(chosen.options))
+        best, chosen, gain, tried = self._compiled(self._program, {}), Choice(), 1.0, 0
         options = list(alternatives(self._program.captured, list(self._program.rewrites)))
         with _bar(settings.progress) as bar:
             task = bar.add_task(f"tuning {self._traced.fun_name}", total=len(options))
@@ -152,11 +156,6 @@ class _Search:
                 bar.advance(task)
         return Tuned(chosen, gain, tried)
 
-    def _start(self) -> Choice:
-        """What holds whatever is chosen, and is not worth timing."""
-        is_here = jax.default_backend() == "cpu"
-        return Choice(options=heap_options(self._program.unmarked.graph) if is_here else ())
-
     def _form(self, choice: Choice) -> Callable[..., Any] | None:
         """The program under a choice; None if it cannot be made, or is the same as it was."""
         try:
@@ -167,7 +166,8 @@ class _Search:
 
     def _compiled(self, program: Program, options: dict[str, Any]) -> Callable[..., Any]:
         run = jax.jit(jax_compat.jaxpr_function(program.jaxpr))
-        return run.lower(*self._leaves).compile({**options, **self._options})
+        told: dict[str, Any] = {**options, **self._options}
+        return run.lower(*self._leaves).compile(told)
 
 
 def _bar(shown: bool) -> Progress:

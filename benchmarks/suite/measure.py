@@ -69,7 +69,8 @@ class Row:
             the values differ.
         lead: how many times as fast a rewriting by hand was on another machine; 0 where none was.
         levels: the speed-ups at the numerics levels at which other rules fire.
-        by_hand: how many times as fast that rewriting is here; 0 where there is none.
+        by_hand: how many times as fast that rewriting is here, by pairs with tracegraph's side; 0
+            where there is none.
         hand_difference: the largest difference of what it gives from what jit gives.
         same_program: whether XLA made the same program of both sides.
     """

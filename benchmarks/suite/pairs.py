@@ -59,8 +59,8 @@ def in_pairs(first: Side, second: Side) -> Pairs:
         for turn in range(ROUNDS):
             if turn >= LEAST_ROUNDS and time.perf_counter() - begin > SECONDS_PER_PAIRING:
                 break
-            outer, inner, again, last = (_sample(s, calls) for s in (first, second, second, first))
-            found.append(((outer + last) / 2, (inner + again) / 2))
+            a, b, again_b, again_a = (_sample(s, calls) for s in (first, second, second, first))
+            found.append(((a + again_a) / 2, (b + again_b) / 2))
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from compiler.analysis.cost import VIEWS, nbytes
@@ -38,11 +39,20 @@ def heap_options(graph: Graph) -> tuple[Option, ...]:
     """
     if sys.platform != "linux" or NAME in os.environ.get("XLA_FLAGS", ""):
         return ()
-    computed = (op for op in graph.body if op.name not in VIEWS)
+    computed = (op for op in _ops_of(graph) if op.name not in VIEWS)
     sizes = [nbytes(value) for op in computed for value in op.results if _is_stored(op, value)]
     if sum(sizes) <= BLOCK or max(sizes) > MOST:
         return ()
     return (IN_BLOCKS,)
+
+
+def _ops_of(graph: Graph) -> Iterator[Operation]:
+    """The ops, those of loops and calls too; of branches, such as kernels are in, the result."""
+    pending = [graph.body]
+    while pending:
+        for op in pending.pop():
+            yield op
+            pending += () if op.name == "cond" else op.regions
 
 
 def _is_stored(op: Operation, value: Value) -> bool:

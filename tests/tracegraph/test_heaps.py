@@ -14,13 +14,17 @@ from compiler.lowering.heaps import BLOCK, IN_BLOCKS, NAME
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
 
+MINE = {"compiler_options": {NAME: 2 * BLOCK}}
 X, W = jnp.full((2048, 1024), 0.5), jnp.eye(1024)
 
 
-def deep(x, w):
-    for _ in range(4):
+def layers(x, w):
+    for _ in range(6):
         x = jnp.tanh(x @ w)
     return x.sum()
+
+
+deep = jax.value_and_grad(layers)
 
 
 @pytest.fixture
@@ -38,19 +42,25 @@ def options(monkeypatch):
 
 @pytest.mark.parametrize("numerics", ["exact", "rounding"])
 def test_reach_xla_whatever_the_level(options, numerics):
-    found = tg.function(deep, numerics=numerics)(X, W)
+    step, plain = tg.function(deep, numerics=numerics), tg.function(deep, numerics=numerics, **MINE)
+    found, expected = (jax.tree.leaves(run(X, W)) for run in (step, plain))
     assert dict([IN_BLOCKS]) in options
-    np.testing.assert_array_equal(found, tg.function(deep, compiler_options={NAME: -1})(X, W))
+    held = plain.lower(X, W).compile().memory_analysis().temp_size_in_bytes
+    assert held > BLOCK
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_the_user_says_wins(options):
-    tg.function(deep, compiler_options={NAME: 2 * BLOCK})(X, W)
-    assert {NAME: 2 * BLOCK} in options
+    step = tg.function(deep, **MINE)
+    step(X, W)
+    assert MINE["compiler_options"] in options
     assert dict([IN_BLOCKS]) not in options
+    assert f"{NAME}={BLOCK}" not in str(step.explain(X, W))
 
 
 def test_given_away_arguments_are_written_over(options):
-    step = tg.function(lambda x, w: (x + deep(x, w), w), donate_argnums=0)
+    step = tg.function(lambda x, w: x + deep(x, w)[1], donate_argnums=0)
     given = jnp.array(X)
     step(given, W)
     assert dict([IN_BLOCKS]) in options
@@ -63,8 +73,21 @@ def test_is_explained():
     assert NAME not in str(small)
 
 
-def test_tuning_departs_from_it(tmp_path):
+def test_loops_count_what_is_in_them():
+    def looped(x, w):
+        return jax.lax.fori_loop(0, 3, lambda _, x: layers_of(x, w), x)
+
+    def layers_of(x, w):
+        return jnp.tanh(jnp.tanh(jnp.tanh(jnp.tanh(x @ w) @ w) @ w) @ w)
+
+    assert f"{NAME}={BLOCK}" in str(tg.function(looped).explain(X, W))
+
+
+def test_tuned_functions_have_them_in_this_process_and_the_next(tmp_path, options):
     settings = tg.Autotune(seconds=0, progress=False, folder=tmp_path)
-    tuned = tg.function(deep, autotune=settings)
-    tuned(X, W)
-    assert f"{NAME}={BLOCK}" in str(tuned.explain(X, W))
+    for _ in range(2):  # the second one finds its choice on disk
+        tuned = tg.function(deep, autotune=settings)
+        del options[:]
+        tuned(X, W)
+        assert dict([IN_BLOCKS]) in options
+        assert NAME not in str(tuned.explain(X, W).tuned)

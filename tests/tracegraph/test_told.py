@@ -73,7 +73,7 @@ def test_not_where_a_place_is_named(options, placed):
 def test_not_for_another_backend(monkeypatch):
     step = tg.function(chain)
     traced = step.trace(X)
-    assert traced.program.xla_options
+    assert traced.program.code_options
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     assert "XLA is told" not in str(step.explain(X))
 

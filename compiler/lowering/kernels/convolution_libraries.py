@@ -20,7 +20,7 @@ SINCE: Final = (0, 10, 2)
 UNTIL: Final = (0, 11)
 """The first jaxlib in which YNNPACK is no longer the slower one."""
 
-_MOST_OF_EIGEN: Final = 16
+MOST_OF_EIGEN: Final = 16
 """So many features, of image and result, are too few for XLA to call YNNPACK."""
 
 _LEAST_FEATURES: Final = 16
@@ -47,7 +47,7 @@ def is_for_ynnpack(c: Convolution) -> str | None:
     """Whether XLA gives a convolution of 32-bit numbers without groups to YNNPACK."""
     if c.rank != 2:
         return f"there are {c.rank} dimensions"
-    if max(c.features, c.out_features) <= _MOST_OF_EIGEN:
+    if max(c.features, c.out_features) <= MOST_OF_EIGEN:
         return "there are few features"
     return is_inside(c)
 

@@ -31,15 +31,17 @@ from compiler.lowering.kernels.convolution_guards import (
     of_type,
     work,
 )
-from compiler.lowering.kernels.convolution_libraries import SINCE, UNTIL, is_for_ynnpack
+from compiler.lowering.kernels.convolution_libraries import (
+    MOST_OF_EIGEN,
+    SINCE,
+    UNTIL,
+    is_for_ynnpack,
+)
 from compiler.lowering.kernels.convolution_terms import Convolution, convolution_of
 from compiler.lowering.kernels.fallback import or_else
-from compiler.lowering.kernels.kernel import Evidence, Kernel, function_of, product
+from compiler.lowering.kernels.kernel import Evidence, Kernel, product
 from compiler.rewrite.match import Match
 from compiler.rewrite.rule import Guard, example
-
-MOST_OF_EIGEN: Final = 16
-"""So few results come out of Eigen."""
 
 FEW: Final = 6
 """Images of more features gain little or nothing there."""
@@ -48,8 +50,8 @@ COLOURS: Final = 3
 MAX_RESULTS: Final = 32
 """YNNPACK is slow for so many features that become at most so many; others it computes well."""
 
-VERY_FEW: Final = 8
-"""Of so few features four results make a strip, else two."""
+MOST_OF_FOUR: Final = 8
+"""Four results of so many features at most make a strip, else two."""
 
 LEAST_WORK: Final = 500_000
 
@@ -73,7 +75,7 @@ class _Strips:
     @classmethod
     def of(cls, c: Convolution) -> _Strips:
         """Those of the rows of a convolution."""
-        results = 4 if c.out_features <= VERY_FEW else 2
+        results = 4 if c.out_features <= MOST_OF_FOUR else 2
         size = results * c.strides[-1]
         read = size - c.strides[-1] + c.window[-1]
         return cls(results, size, -(-read // size), -(-c.out[-1] // results))
@@ -86,13 +88,23 @@ class _Strips:
 
 def _by_strips(m: Match) -> Callable[..., Any]:
     c = convolution_of(m.root)
-    original, strips = function_of(m.root), _Strips.of(c)
+    strips = _Strips.of(c)
 
     def kernel(x: Any, w: Any) -> Any:
-        found = c.result(_in_strips(c, strips, c.image(x), c.weights(w)))
-        return or_else(found, jnp.sum(x - x) != 0, lambda: original(x, w))
+        x, w = c.image(x), c.weights(w)
+        found = _in_strips(c, strips, x, w)
+        return c.result(or_else(found, jnp.sum(x - x) != 0, lambda: _as_it_is(c, x, w)))
 
     return kernel
+
+
+def _as_it_is(c: Convolution, x: Any, w: Any) -> Any:
+    """The convolution itself, whose padding is stored: an infinite weight makes it nan.
+
+    In a loop XLA would leave the padding out for some layouts.
+    """
+    whole = replace(c, padding=((0, 0),) * c.rank)
+    return plain(whole, lax.optimization_barrier(c.filled(x)), w)
 
 
 def _in_strips(c: Convolution, strips: _Strips, x: Any, w: Any) -> Any:
@@ -141,17 +153,21 @@ def _strips_fit_in(m: Match) -> str | None:
     return None if fits else "the window is of more strips than the image"
 
 
-def _is_dense(m: Match) -> str | None:
-    """Whether neither the image has holes nor the window."""
+def _is_whole(m: Match) -> str | None:
+    """Whether neither image nor window has holes, and all of the image is read."""
     c = convolution_of(m.root)
-    return None if {*c.holes, *c.dilation} == {1} else "there are holes"
+    if {*c.holes, *c.dilation} != {1}:
+        return "there are holes"
+    return "the image is cropped" if min(map(min, c.padding), default=0) < 0 else None
 
 
 def _is_slow_in_eigen(m: Match) -> str | None:
     """Whether so few features come out that XLA asks Eigen, and are made of few."""
     c = convolution_of(m.root)
-    is_slow = c.features <= FEW and c.out_features <= MOST_OF_EIGEN
-    return None if is_slow else _features(c)
+    if c.features > FEW or c.out_features > MOST_OF_EIGEN:
+        return _features(c)
+    is_shared = 2 * c.strides[-1] <= c.window[-1] + 1
+    return None if is_shared else "neighbouring results read few of the same elements"
 
 
 def _is_slow_in_ynnpack(m: Match) -> str | None:
@@ -171,32 +187,30 @@ def _reads_again(m: Match) -> str | None:
     c = convolution_of(m.root)
     if c.rank != 2:
         return f"there are {c.rank} dimensions"
+    if c.out[-1] < _Strips.of(c).results:
+        return f"a row has {c.out[-1]} results"
     return None if c.strides[-1] < c.window[-1] else "no two results read the same elements"
-
-
-def _by_two(x: Any, w: Any) -> Any:
-    return convolve(x, w, 2)
 
 
 _FORWARD: Final = "f32[n,6,7,c]"
 _EXAMPLES: Final = (
-    example(convolve, _FORWARD, "f32[3,3,c,k]"),
-    example(_by_two, _FORWARD, "f32[3,4,c,k]"),
+    example(lambda x, w: convolve(x, w), _FORWARD, "f32[3,3,c,k]"),
+    example(lambda x, w: convolve(x, w, 2), _FORWARD, "f32[3,4,c,k]"),
     example(lambda x, w: convolve(x, w, 3, "VALID"), _FORWARD, "f32[2,5,c,k]"),
     example(lambda x, w: convolve(x, w, 1, ((0, 2), (3, 0))), _FORWARD, "f32[2,4,c,20]"),
-    example(convolve, "f32[n,7,c]", "f32[3,c,k]"),
+    example(lambda x, w: convolve(x, w), "f32[n,7,c]", "f32[3,c,k]"),
 )
 _GUARDS: Final = (
     is_not_empty,
     is_in_one_group,
-    _is_dense,
+    _is_whole,
     fits_in,
     is_no_padded_element,
     _strips_fit_in,
 )
 _REJECTS: Final = (
-    example(convolve, "f32[1,3,4,2]", "f32[5,2,2,4]", reason="strips"),
-    example(convolve, "f32[0,4,4,2]", "f32[3,3,2,4]", reason="nothing"),
+    example(lambda x, w: convolve(x, w), "f32[1,3,4,2]", "f32[5,2,2,4]", reason="strips"),
+    example(lambda x, w: convolve(x, w), "f32[0,4,4,2]", "f32[3,3,2,4]", reason="nothing"),
     example(
         lambda x, w: convolve(x, w, feature_group_count=2),
         "f32[2,4,4,4]",
@@ -209,7 +223,13 @@ _REJECTS: Final = (
         "f32[3,3,2,4]",
         reason="holes",
     ),
-    example(convolve, "f32[2,2,2,2]", "f32[3,3,2,4]", reason="larger"),
+    example(
+        lambda x, w: convolve(x, w, padding=((0, 0), (-1, 1))),
+        "f32[2,6,6,2]",
+        "f32[3,3,2,4]",
+        reason="cropped",
+    ),
+    example(lambda x, w: convolve(x, w), "f32[2,2,2,2]", "f32[3,3,2,4]", reason="larger"),
     example(
         lambda x, w: convolve(x, w, padding=((0, 1), (0, 1))),
         "f32[2,4,4,2]",
@@ -238,19 +258,19 @@ KERNELS: Final = (
         "narrow-convolution-by-strips",
         "results beside each other = one of more features, of the elements that they read",
         _is_slow_in_eigen,
-        Evidence(example(convolve, "f32[64,28,28,1]", "f32[3,3,1,8]"), 3.0),
-        Evidence(example(convolve, "f32[64,28,28,1]", "f32[5,5,1,6]"), 3.5),
-        Evidence(example(convolve, "f32[16,64,64,3]", "f32[3,3,3,16]"), 2.1),
-        Evidence(example(convolve, "f32[16,64,64,6]", "f32[3,3,6,16]"), 1.8),
-        Evidence(example(_by_two, "f32[16,64,64,1]", "f32[3,3,1,16]"), 1.4),
+        Evidence(example(lambda x, w: convolve(x, w), "f32[64,28,28,1]", "f32[3,3,1,8]"), 3.0),
+        Evidence(example(lambda x, w: convolve(x, w), "f32[64,28,28,1]", "f32[5,5,1,6]"), 3.5),
+        Evidence(example(lambda x, w: convolve(x, w), "f32[16,64,64,3]", "f32[3,3,3,16]"), 2.1),
+        Evidence(example(lambda x, w: convolve(x, w), "f32[16,64,64,6]", "f32[3,3,6,16]"), 1.8),
+        Evidence(example(lambda x, w: convolve(x, w, 2), "f32[16,64,64,1]", "f32[3,3,1,16]"), 1.4),
     ),
     _kernel(
         "colour-convolution-by-strips",
         "two results beside each other = one of more features, of the elements that they read",
         _is_slow_in_ynnpack,
-        Evidence(example(convolve, "f32[32,32,32,3]", "f32[3,3,3,32]"), 4.4),
-        Evidence(example(_by_two, "f32[8,96,96,3]", "f32[3,3,3,32]"), 2.1),
-        Evidence(example(_by_two, "f32[16,64,64,3]", "f32[7,7,3,24]"), 12.7),
+        Evidence(example(lambda x, w: convolve(x, w), "f32[32,32,32,3]", "f32[3,3,3,32]"), 4.4),
+        Evidence(example(lambda x, w: convolve(x, w, 2), "f32[8,96,96,3]", "f32[3,3,3,32]"), 2.1),
+        Evidence(example(lambda x, w: convolve(x, w, 2), "f32[16,64,64,3]", "f32[7,7,3,24]"), 12.7),
         since=SINCE,
         until=UNTIL,
     ),

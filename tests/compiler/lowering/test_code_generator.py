@@ -102,7 +102,7 @@ def _many_ops(x):
 
 def told(program, *arguments, **options):
     step = tg.function(program, **options)
-    return step.trace(*arguments).program.xla_options
+    return step.trace(*arguments).program.code_options
 
 
 @needs_measured
