@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+
+from benchmarks.collector import collected_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ def compare(
         bar: the largest ratio that is allowed.
     """
     pairs: list[tuple[float, float]] = []
-    for i in range(rounds):
-        gc.collect()
-        first, second = (jit, tracegraph) if i % 2 == 0 else (tracegraph, jit)
-        a, b = first(), second()
-        pairs.append((a, b) if i % 2 == 0 else (b, a))
+    with collected_before():
+        for i in range(rounds):
+            first, second = (jit, tracegraph) if i % 2 == 0 else (tracegraph, jit)
+            a, b = first(), second()
+            pairs.append((a, b) if i % 2 == 0 else (b, a))
     return Comparison(
         name,
         statistics.median(a for a, _ in pairs),

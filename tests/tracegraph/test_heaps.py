@@ -27,19 +27,6 @@ def layers(x, w):
 deep = jax.value_and_grad(layers)
 
 
-@pytest.fixture
-def options(monkeypatch):
-    """The compiler options of each ``jax.jit`` that is made from here on."""
-    seen, jit = [], jax.jit
-
-    def watched(fun, **kwargs):
-        seen.append(kwargs.get("compiler_options"))
-        return jit(fun, **kwargs)
-
-    monkeypatch.setattr(jax, "jit", watched)
-    return seen
-
-
 @pytest.mark.parametrize("numerics", ["exact", "rounding"])
 def test_reach_xla_whatever_the_level(options, numerics):
     step, plain = tg.function(deep, numerics=numerics), tg.function(deep, numerics=numerics, **MINE)

@@ -27,19 +27,6 @@ def chain(x):
     return jnp.floor(x) * 2 + 1
 
 
-@pytest.fixture
-def options(monkeypatch):
-    """The compiler options of each ``jax.jit`` that is made from here on."""
-    found, jit = [], jax.jit
-
-    def watched(fun, **kwargs):
-        found.append(kwargs.get("compiler_options"))
-        return jit(fun, **kwargs)
-
-    monkeypatch.setattr(jax, "jit", watched)
-    return found
-
-
 def test_reaches_jit(options):
     tg.function(chain)(X)
     assert dict([ELEMENT_BY_ELEMENT]) in options
