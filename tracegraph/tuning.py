@@ -42,9 +42,11 @@ COMPILER_OPTIONS: Final[Mapping[str, tuple[Option, ...]]] = {
     "cpu": (
         ("xla_cpu_experimental_ynn_fusion_type", ""),
         ELEMENT_BY_ELEMENT,
+        ("xla_cpu_scheduler_type", "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"),
     ),
 }
-"""Options that are tried, by platform: XLA's other ways to make loops and calls of its libraries.
+"""Options that are tried, by platform: XLA's other ways to make loops, to call its libraries, and
+to order what a program does, so that less of it is kept at once.
 
 One that the installed jaxlib does not know is no alternative.
 """

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
+import tracegraph.program
 from compiler.lowering.heaps import BLOCK, IN_BLOCKS, NAME
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
@@ -78,3 +79,12 @@ def test_tuned_functions_have_them_in_this_process_and_the_next(tmp_path, option
         tuned(X, W)
         assert dict([IN_BLOCKS]) in options
         assert NAME not in str(tuned.explain(X, W).tuned)
+
+
+def test_only_programs_in_blocks_have_freed_memory_kept(monkeypatch):
+    kept = []
+    monkeypatch.setattr(tracegraph.program, "keep_freed_memory", lambda: kept.append(True))
+    tg.function(deep)(X[:8], W)
+    assert not kept
+    tg.function(deep)(X, W)
+    assert kept

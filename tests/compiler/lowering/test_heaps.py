@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +18,7 @@ from compiler.lowering.heaps import IN_BLOCKS, heap_options
 
 MEBIBYTE = 1 << 20
 
-pytestmark = pytest.mark.skipif(heaps.sys.platform != "linux", reason="it is for glibc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
 
 
 def layers(count):
@@ -44,8 +49,9 @@ def test_less_than_a_block():
 
 
 def test_values_as_large_as_a_block():
-    assert found(layers(4), (4096, 1024), (1024, 1024)) == (IN_BLOCKS,)
-    assert found(layers(4), (4097, 1024), (1024, 1024)) == ()
+    rows = heaps.BLOCK // (4 * 1024)
+    assert found(layers(4), (rows, 1024), (1024, 1024)) == (IN_BLOCKS,)
+    assert found(layers(4), (rows + 1, 1024), (1024, 1024)) == ()
 
 
 def test_other_names_for_one_value_are_not_counted():
@@ -67,8 +73,41 @@ def test_other_systems_have_other_libraries(monkeypatch):
     assert found(layers(4), *WIDE) == ()
 
 
-def test_a_block_is_below_what_is_mapped_afresh():
-    assert 16 * MEBIBYTE < heaps.BLOCK < 32 * MEBIBYTE
+def test_four_blocks_fit_into_what_a_thread_is_given():
+    assert 4 * heaps.BLOCK < 64 * MEBIBYTE - 4096 < 5 * heaps.BLOCK
+
+
+KEEPS = """
+import ctypes
+from compiler.lowering.heaps import keep_freed_memory
+
+libc = ctypes.CDLL(None)
+fields = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+Info = type("Info", (ctypes.Structure,), {"_fields_": [(f, ctypes.c_size_t) for f in fields.split()]})
+libc.mallinfo2.restype, libc.malloc.restype = Info, ctypes.c_void_p
+
+def mapped(size):
+    before, block = libc.mallinfo2().hblks, ctypes.c_void_p(libc.malloc(ctypes.c_size_t(size)))
+    found = libc.mallinfo2().hblks - before
+    libc.free(block)
+    return found
+
+keep_freed_memory()
+print(mapped(31 << 20), mapped(33 << 20))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="glibc 2.33 counts blocks")
+@pytest.mark.parametrize("setting", [{}, {"MALLOC_MMAP_THRESHOLD_": "1000000"}])
+def test_the_library_learns_to_keep_blocks_unless_somebody_set_what_it_keeps(setting):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    found = subprocess.run(
+        [sys.executable, "-c", KEEPS],
+        env={**environment, **setting},
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == ("1 1\n" if setting else "0 1\n"), found.stderr
 
 
 def test_xla_knows_the_option_and_needs_no_more_memory():
@@ -78,6 +117,6 @@ def test_xla_knows_the_option_and_needs_no_more_memory():
     plain, blocks = lowered.compile(), lowered.compile(compiler_options=dict([IN_BLOCKS]))
     sizes = [one.memory_analysis().temp_size_in_bytes for one in (plain, blocks)]
     assert sizes[1] <= 1.05 * sizes[0]
-    assert sizes[0] > heaps.BLOCK
+    assert sizes[0] > heaps.LEAST
     for one, other in zip(*(jax.tree.leaves(run(x, w)) for run in (plain, blocks)), strict=True):
         np.testing.assert_array_equal(one, other)
