@@ -58,12 +58,14 @@ KERNELS_AS_FAST: Final = MappingProxyType(
         **dict.fromkeys(
             (
                 "argsort-of-packed",
+                "colour-convolution-by-strips",
                 "convolution-by-depth",
                 "convolution-of-patches",
                 "convolution-over-holes",
                 "dot-of-matrices",
                 "extreme-of-slices",
                 "gradient-of-patches",
+                "narrow-convolution-by-strips",
                 "pointwise-convolution-by-dot",
                 "sort-by-integers",
                 "sort-of-packed",

@@ -83,7 +83,8 @@ from compiler.lowering.heaps import keep_freed_memory
 
 libc = ctypes.CDLL(None)
 fields = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
-Info = type("Info", (ctypes.Structure,), {"_fields_": [(f, ctypes.c_size_t) for f in fields.split()]})
+fields = [(field, ctypes.c_size_t) for field in fields.split()]
+Info = type("Info", (ctypes.Structure,), {"_fields_": fields})
 libc.mallinfo2.restype, libc.malloc.restype = Info, ctypes.c_void_p
 
 def mapped(size):
