@@ -15,7 +15,7 @@ from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.lowering.code_generator import Option, xla_options
 from compiler.lowering.export_jax import export_jaxpr
-from compiler.lowering.heaps import heap_options, keep_freed_memory
+from compiler.lowering.heaps import heap_options
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.instruments import Event, Instrument, Limit, Reproducer, Snapshots, Verify
 from compiler.passes.lower_platform import LowerPlatform
@@ -135,13 +135,10 @@ class Program:
     def heap_options(self) -> tuple[Option, ...]:
         """What XLA is told of the program on the CPU, so that memory is used again."""
         try:
-            found = heap_options(self.unmarked.graph)
+            return heap_options(self.unmarked.graph)
         except Exception as error:  # an optimisation must never break the user's call
             warn_failed("choosing blocks of memory", error)
             return ()
-        if found:
-            keep_freed_memory()
-        return found
 
     @cached_property
     def captured(self) -> Graph:

@@ -18,6 +18,7 @@ import jax
 
 from compiler.lowering import jax_compat
 from compiler.lowering.code_generator import Option
+from compiler.lowering.heaps import IN_BLOCKS, keep_freed_memory
 from tracegraph.bodies import calling
 from tracegraph.capture import Capture
 from tracegraph.debug.target import Target
@@ -132,6 +133,8 @@ class Specializer:
         if not any(key):
             return self.full
         if key not in self._others:
+            if IN_BLOCKS in chosen:
+                keep_freed_memory()
             changed: dict[str, Any] = {
                 "donate_argnums": donation.positions,
                 "donate_argnames": donation.names,

@@ -61,7 +61,7 @@ def keep_freed_memory() -> None:
     """Has glibc keep 64 MiB of what is freed, as it does once 32 MiB were given back at once.
 
     They are given back here without having been written to. No setting is made: where the process
-    made one, as with `MALLOC_TRIM_THRESHOLD_`, glibc learns nothing.
+    has set what glibc maps, trims or pads, as with `MALLOC_TRIM_THRESHOLD_`, it learns nothing.
     """
     np.empty(_LEARNS, np.uint8)
 

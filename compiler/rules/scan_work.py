@@ -16,7 +16,6 @@ from jax import lax
 from compiler.analysis.cost import nbytes
 from compiler.ir.graph import Operation, Value
 from compiler.ops.elementwise import TRANSCENDENTAL
-from compiler.ops.parameters import dot_dimensions
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -24,26 +23,11 @@ from compiler.rewrite.pattern import op
 from compiler.rewrite.regions import depending, ops_behind
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rewrite.scans import Scan, ScanDraft
+from compiler.rules.scan_products import serves_gates, stacks_much, waits_for_memory
 from compiler.rules.scan_stacking import MAX_STACKED_BYTES, can_batch, is_draw, rows_of
 
-MIN_WEIGHT: Final = 1 << 13
-"""Below so many elements of the constant operand, a dot gains nothing by being done at once."""
-
-MAX_ROWS: Final = 64
-"""With more rows in each run, a dot does not wait for its constant operand to be read again.
-
-Up to here RNNs, GRUs and LSTMs gain 1.0 to 2.0 times on two cores, and their gradients 1.0 to 1.3.
-"""
-
-FEW_ROWS: Final = 16
-"""With more, dots of less than half as many columns as terms stay in the loop if outputs only need
-them: 512 to 64 and 384 to 96 are 0.92 times as fast behind it, as what they read is stacked."""
-
-WIDE_WEIGHT: Final = 1 << 15
-"""A dot that gives more columns than it adds up over gains from so many elements of it on."""
-
-MAX_WIDENING: Final = 4
-"""So many times as many columns as it adds up over, such as those of an LSTM, it may give."""
+MAX_BEFORE: Final = 4 * MAX_STACKED_BYTES
+"""All that is computed before a loop may take up to this size."""
 
 NARROW: Final = 32
 """Transcendental functions of so few elements are done faster for all runs at once (2 to 5 times);
@@ -58,6 +42,8 @@ def _before(m: Match) -> Replacement:
     early = _early(scan)
     if not early:
         return Refusal("no work on slices and constants is worth it")
+    if sum(map(nbytes, early)) * scan.length > MAX_BEFORE:
+        return Refusal(f"it takes more than {MAX_BEFORE} bytes")
     draft = ScanDraft(scan, scan.body.parameters, slices=rows_of(scan, early))
     for old, value in zip(early, draft.slices, strict=True):
         draft.bind(old, value)
@@ -83,13 +69,18 @@ def _early(scan: Scan) -> list[Value]:
             continue
         seen.add(value)
         chain = ops_behind([value], parameters)
-        batched = (v for inner in chain for v in inner.results if v in varying)
-        largest = max(map(nbytes, batched))
-        if largest * scan.length <= MAX_STACKED_BYTES and _pays(chain, varying):
+        is_small = _fits(chain, varying, scan.length)
+        if is_small and _pays(chain, varying) and serves_gates(scan, value, chain):
             found[value] = None
         else:
             pending += value.producer.operands
     return list(found)
+
+
+def _fits(ops: Sequence[Operation], varying: set[Value], runs: int) -> bool:
+    """Whether all that some ops compute for all runs is small enough."""
+    largest = max(nbytes(v) for inner in ops for v in inner.results if v in varying)
+    return largest * runs <= MAX_STACKED_BYTES
 
 
 def _after(m: Match) -> Replacement:
@@ -123,12 +114,19 @@ def _after(m: Match) -> Replacement:
 def _late(scan: Scan) -> set[Value]:
     """The values that are to be computed after the loop; with each all that depend on it."""
     varying, tail = scan.varying(), _tail(scan)
-    dear = [inner for inner in scan.body if inner in tail and _is_dear(inner, varying)]
-    if any(inner.name == "dot_general" and _stacks_much(inner, varying) for inner in dear):
-        return set()
+    dear = [
+        inner
+        for inner in scan.body
+        if inner in tail and _is_dear(inner, varying) and not stacks_much(inner, varying)
+    ]
     late = depending(scan.body, [value for inner in dear for value in inner.results])
     ops = [inner for inner in scan.body if inner in tail and inner.results[0] in late]
-    return late if ops and _pays(ops, varying) else set()
+    if not ops or not _pays(ops, varying):
+        return set()
+    largest = max(nbytes(value) for inner in ops for value in inner.results)
+    outputs = sum(nbytes(value) for value in scan.rows if value in late)
+    is_small = largest <= outputs or largest * scan.length <= MAX_STACKED_BYTES
+    return late if is_small else set()
 
 
 def _tail(scan: Scan) -> set[Operation]:
@@ -146,7 +144,7 @@ def _tail(scan: Scan) -> set[Operation]:
 
 
 def _handed_out(scan: Scan, late: set[Value]) -> list[Value]:
-    """The values that varies from run to run and that the late ones are made from."""
+    """The values that vary from run to run and that the late ones are made from."""
     varying = scan.varying()
     ops = [inner for inner in scan.body if inner.results and inner.results[0] in late]
     reads = dict.fromkeys(value for inner in ops for value in inner.operands)
@@ -168,35 +166,8 @@ def _is_dear(inner: Operation, varying: set[Value]) -> bool:
     if is_draw(inner):
         return True
     if inner.name == "dot_general":
-        return _waits_for_memory(inner, varying)
+        return waits_for_memory(inner, varying)
     return inner.name in TRANSCENDENTAL and prod(shape(inner.result)) <= NARROW
-
-
-def _waits_for_memory(dot: Operation, varying: set[Value]) -> bool:
-    """Whether the dot reads a large constant operand for few rows."""
-    rows, depth, columns = _sizes(dot, varying)
-    weight = depth * columns
-    if weight < MIN_WEIGHT:
-        return False
-    is_wide = columns <= MAX_WIDENING * depth and weight >= WIDE_WEIGHT
-    return rows == 1 or (rows <= MAX_ROWS and (columns <= depth or is_wide))
-
-
-def _stacks_much(dot: Operation, varying: set[Value]) -> bool:
-    """Whether a dot after the loop has more stacked for it than is won."""
-    rows, depth, columns = _sizes(dot, varying)
-    return rows > FEW_ROWS and depth > 2 * columns
-
-
-def _sizes(dot: Operation, varying: set[Value]) -> tuple[int, int, int]:
-    """Rows, terms of a sum, and columns of a dot with one constant operand; zeros for others."""
-    (contracting, _), (batch, _) = dot_dimensions(dot)
-    lhs, rhs = dot.operands
-    depth = prod(shape(lhs)[d] for d in contracting)
-    if batch or not depth or (lhs in varying) == (rhs in varying):
-        return 0, 0, 0
-    moving, fixed = (lhs, rhs) if lhs in varying else (rhs, lhs)
-    return prod(shape(moving)) // depth, depth, prod(shape(fixed)) // depth
 
 
 def _cell(x: Any, w: Any, u: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
-import tracegraph.program
+import tracegraph.specializer
 from compiler.lowering.heaps import BLOCK, IN_BLOCKS, NAME
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
@@ -83,9 +83,14 @@ def test_tuned_functions_have_them_in_this_process_and_the_next(tmp_path, option
 
 def test_only_programs_in_blocks_have_freed_memory_kept(monkeypatch):
     kept = []
-    monkeypatch.setattr(tracegraph.program, "keep_freed_memory", lambda: kept.append(True))
+    monkeypatch.setattr(tracegraph.specializer, "keep_freed_memory", lambda: kept.append(True))
     fresh = tg.function(jax.grad(lambda x, w: layers(x, w)))
     fresh(X[:8], W)
     assert not kept
     fresh(X, W)
     assert kept
+
+
+def test_a_size_of_the_users_own_leaves_the_library_alone(monkeypatch):
+    monkeypatch.setattr(tracegraph.specializer, "keep_freed_memory", pytest.fail)
+    tg.function(jax.grad(lambda x, w: layers(x, w)), **MINE)(X, W)

@@ -18,7 +18,6 @@ from compiler.passes.pipeline import parse_pipeline
 from compiler.rewrite.rule import example
 from compiler.rewrite.scans import Scan
 from compiler.rules.scan_counting import Counting, Line
-from compiler.rules.scan_stacking import MAX_STACKED_BYTES
 from tests.compiler.rules.firing import RULES, check, names
 
 TABLES = (
@@ -189,32 +188,6 @@ def test_draws_that_differ_in_a_batch_stay(impl):
     assert not apply(RULES["scan-work-before"], base_case(case).captured).log.firings
 
 
-@pytest.mark.parametrize(
-    ("rows", "columns", "fires"),
-    [
-        (1, 640, True),
-        (64, 128, True),
-        (65, 128, False),
-        (8, 512, True),
-        (8, 640, False),
-        (8, 255, False),
-    ],
-)
-def test_a_dot_leaves_the_loop_where_it_waits_for_memory(rows, columns, fires):
-    case = example(
-        lambda x, w, c: lax.scan(lambda c, t: (jnp.tanh(t @ w + c), None), c, x)[0],
-        "f32[n,b,k]",
-        "f32[k,m]",
-        "f32[b,m]",
-        n=2,
-        b=rows,
-        k=128,
-        m=columns,
-    )
-    outcome = apply(RULES["scan-work-before"], base_case(case).captured)
-    assert bool(outcome.log.firings) is fires
-
-
 def test_what_is_too_large_for_all_runs_at_once_stays():
     case = example(
         lambda keys, c: lax.scan(lambda c, k: (c + jax.random.bits(k, c.shape), c[0]), c, keys),
@@ -224,21 +197,6 @@ def test_what_is_too_large_for_all_runs_at_once_stays():
         k=1 << 15,
     )
     assert not apply(RULES["scan-work-before"], base_case(case).captured).log.firings
-
-
-@pytest.mark.parametrize(("runs", "fires"), [(128, True), (129, False)])
-def test_what_a_part_is_taken_of_is_not_too_large_either(runs, fires):
-    def gates(x, w, c):
-        def step(c, t):
-            first, second = jnp.split(t @ w, 2, axis=-1)
-            return jnp.tanh(c * first + second), None
-
-        return lax.scan(step, c, x)[0]
-
-    case = example(gates, f"f32[{runs},16,128]", "f32[128,512]", "f32[16,256]")
-    assert MAX_STACKED_BYTES == 128 * 16 * 512 * 4
-    outcome = apply(RULES["scan-work-before"], base_case(case).captured)
-    assert bool(outcome.log.firings) is fires
 
 
 def test_an_output_that_others_read_is_stacked():
