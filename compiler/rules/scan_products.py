@@ -42,10 +42,10 @@ def waits_for_memory(dot: Operation, varying: set[Value]) -> bool:
     rows, depth, columns = _sizes(dot, varying)
     if depth * columns < MIN_WEIGHT:
         return False
-    return rows == 1 or (rows <= FEW_ROWS and columns <= depth) or is_of_gates(dot, varying)
+    return rows == 1 or (rows <= FEW_ROWS and columns <= depth) or _is_of_gates(dot, varying)
 
 
-def is_of_gates(inner: Operation, varying: set[Value]) -> bool:
+def _is_of_gates(inner: Operation, varying: set[Value]) -> bool:
     """Whether it is a dot that pays beside other products only."""
     if inner.name != "dot_general" or dtype(inner.result) != np.float32:
         return False
@@ -75,11 +75,11 @@ def _sizes(dot: Operation, varying: set[Value]) -> tuple[int, int, int]:
     return prod(shape(moving)) // depth, depth, prod(shape(fixed)) // depth
 
 
-def serves_gates(scan: Scan, value: Value, ops: Sequence[Operation]) -> bool:
+def serves_gates(scan: Scan, value: Value, ops: Sequence[Operation], varying: set[Value]) -> bool:
     """Whether what is computed early is met by products of the loop, and is not cut into parts."""
-    varying, history = scan.varying(), scan.history()
-    if not any(is_of_gates(inner, varying) for inner in ops):
+    if not any(_is_of_gates(inner, varying) for inner in ops):
         return True
+    history = scan.history()
     products = (inner for inner in scan.body if inner.name == "dot_general")
     return any(v in history for dot in products for v in dot.operands) and not _is_cut(value)
 

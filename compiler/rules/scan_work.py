@@ -70,7 +70,7 @@ def _early(scan: Scan) -> list[Value]:
         seen.add(value)
         chain = ops_behind([value], parameters)
         is_small = _fits(chain, varying, scan.length)
-        if is_small and _pays(chain, varying) and serves_gates(scan, value, chain):
+        if is_small and _pays(chain, varying) and serves_gates(scan, value, chain, varying):
             found[value] = None
         else:
             pending += value.producer.operands

@@ -33,6 +33,8 @@ TOLD = {
     "several results": lambda: (lambda x, y: (x * y, x + y, x > y), X, Y),
     "a small result of a dot": lambda: (lambda a, v: jnp.tanh(a @ v), SQUARE, SQUARE[0]),
     "a kernel": lambda: (lambda x: jnp.sort(x, -1), np.tile(X, (8, 8))),
+    "few features of an image": lambda: (_convolve, _image(28, 28, 1), _image(3, 3, 1, 8)),
+    "colours of an image": lambda: (_convolve, _image(32, 32, 3), _image(3, 3, 3, 32)),
     "random numbers": lambda: (lambda k: jax.random.normal(k, (64, 64)), jax.random.key(0)),
     "no elements": lambda: (lambda x: x * 2 + 1, X[:0]),
 }
@@ -59,6 +61,17 @@ NOT_TOLD = {
     "a kernel that is slower": lambda: (lambda x: lax.cummax(x, 1), np.tile(X, (8, 8))),
     "many ops": lambda: (_many_ops, X),
 }
+
+
+def _image(*shape):
+    shape = shape if len(shape) == 4 else (16, *shape)
+    return np.random.default_rng(0).uniform(-0.1, 0.1, shape).astype(np.float32)
+
+
+def _convolve(x, w):
+    return lax.conv_general_dilated(
+        x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def _prints(x):
@@ -131,7 +144,7 @@ def test_same_numbers(name):
         )
 
 
-_SUMS = {"a small result of a dot"}
+_SUMS = {"a small result of a dot", "few features of an image", "colours of an image"}
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, np.inf, -np.inf, np.nan, 1e-45, 1e-38, 3e38, -3e38, 88.8]
 
 
