@@ -31,7 +31,11 @@ TOLD = {
     "rows picked": lambda: (lambda x, i: x[i] + 1, X, PLACES),
     "neighbours": lambda: (lambda x: x[1:] * 2 + x[:-1], X),
     "several results": lambda: (lambda x, y: (x * y, x + y, x > y), X, Y),
-    "a small result of a dot": lambda: (lambda a, v: jnp.tanh(a @ v), SQUARE, SQUARE[0]),
+    "a small result of a product": lambda: (lambda a, v: a @ v + v, _normal(1024, 1024), ROW),
+    "a pool behind a convolution": lambda: (_pools_what_it_convolves, *_image_and_window()),
+    "a gradient of a pool": lambda: (jax.grad(_pools), _normal(16, 32, 32, 32)),
+    "many small systems": lambda: (jnp.linalg.solve, _normal(512, 8, 8), _normal(512, 8, 1)),
+    "a small result that goes on": lambda: (_moves, _normal(1024, 3)),
     "a kernel": lambda: (lambda x: jnp.sort(x, -1), np.tile(X, (8, 8))),
     "few features of an image": lambda: (_convolve, _image(28, 28, 1), _image(3, 3, 1, 8)),
     "colours of an image": lambda: (_convolve, _image(32, 32, 3), _image(3, 3, 3, 32)),
@@ -46,6 +50,14 @@ NOT_TOLD = {
     "a scatter": lambda: (lambda x, i: x.at[i].add(1), X, PLACES),
     "a loop": lambda: (lambda x: lax.fori_loop(0, 9, lambda _, c: c * x, x), X),
     "a branch": lambda: (lambda x: lax.cond(x[0, 0] > 0, jnp.abs, jnp.floor, x), X),
+    "one shape counted as another": lambda: (lambda x: (x * 2 + 1).reshape(-1), X),
+    "a vector that was a matrix": lambda: (lambda x, w: x.ravel() @ w, X, _normal(X.size, 10)),
+    "short rows": lambda: (jnp.exp, _normal(1024, 12)),
+    "windows that share elements": lambda: (_pools_by(3, 2), _normal(16, 32, 32, 32)),
+    "large windows": lambda: (_pools_by(3, 3), _normal(16, 33, 33, 32)),
+    "a series of what windows hold": lambda: (_series_of_windows, _normal(16, 32, 32, 32)),
+    "windows of a series": lambda: (_windows_of_series, _normal(16, 32, 32, 32)),
+    "few small systems": lambda: (jnp.linalg.solve, _normal(16, 8, 8), _normal(16, 8, 1)),
     "a dear value read twice": lambda: (_reads_dear_twice, X, Y),
     "a result that goes on": lambda: (_goes_on, X, Y),
     "a small array that is overwritten": lambda: (_reads_dear_twice, X[:4], Y[:4]),
@@ -61,6 +73,45 @@ NOT_TOLD = {
     "a kernel that is slower": lambda: (lambda x: lax.cummax(x, 1), np.tile(X, (8, 8))),
     "many ops": lambda: (_many_ops, X),
 }
+
+
+def _normal(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+ROW = _normal(1024)
+
+
+def _image_and_window():
+    return _image(32, 32, 32, 3), _image(3, 3, 3, 32)
+
+
+def _pools_what_it_convolves(x, w):
+    return jax.nn.relu(_pools_by(2, 2)(_convolve(x, w) + w[0, 0, 0]))
+
+
+def _pools(x):
+    return (_pools_by(2, 2)(x) ** 2).sum()
+
+
+def _pools_by(size, stride):
+    sizes, strides = (1, size, size, 1), (1, stride, stride, 1)
+    return lambda x: lax.reduce_window(x, -jnp.inf, lax.max, sizes, strides, "VALID")
+
+
+def _series_of_windows(x):
+    return jnp.tanh(_pools_by(2, 2)(x))
+
+
+def _windows_of_series(x):
+    return _pools_by(2, 2)(jnp.exp(-x * x))
+
+
+def _moves(x):
+    apart = x[None] - x[:, None]
+    force = (apart / (1 + (apart**2).sum(-1, keepdims=True)) ** 1.5).sum(1)
+    speed = 0.1 * force
+    return speed, x + speed
 
 
 def _image(*shape):
@@ -144,7 +195,10 @@ def test_same_numbers(name):
         )
 
 
-_SUMS = {"a small result of a dot", "few features of an image", "colours of an image"}
+_SUMS = {
+    *("a small result of a product", "few features of an image", "colours of an image"),
+    *("a pool behind a convolution", "many small systems", "a small result that goes on"),
+}
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, np.inf, -np.inf, np.nan, 1e-45, 1e-38, 3e38, -3e38, 88.8]
 
 

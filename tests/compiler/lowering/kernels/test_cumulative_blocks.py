@@ -47,7 +47,7 @@ def test_the_totals_of_many_blocks_are_summed_up_in_a_loop(blocks, reverse):
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [0, 63, 64, 700, 1023])
+@pytest.mark.parametrize("place", [0, 31, 32, 700, 1023])
 def test_what_is_not_finite_is_seen_from_its_place_on(place, value, reverse):
     x = jax.random.normal(jax.random.key(0), (64, 1024)).at[5, place].set(value)
     found, expected = both(x, reverse=reverse)
