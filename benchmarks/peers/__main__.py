@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Final
 
 import click
 
-from benchmarks.peers.results import Measured, merged, read, write
+from benchmarks.peers.results import JIT, OURS, Measured, merged, read, write
 from benchmarks.peers.worker import SAMPLES
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,7 +28,10 @@ ROOT: Final = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A peer's name in the table, its environment, and the module that measures it there."""
+    """A peer's name in the table, its environment, and the module that measures it there.
+
+    Without an environment it is measured in this one.
+    """
 
     name: str
     environment: str
@@ -36,10 +40,14 @@ class Side:
     @property
     def python(self) -> Path:
         """The environment's Python."""
-        return ROOT / self.environment / "bin" / "python"
+        return (
+            ROOT / self.environment / "bin" / "python" if self.environment else Path(sys.executable)
+        )
 
 
 SIDES: Final = (
+    Side(JIT, "", "benchmarks.peers.jit_models"),
+    Side(OURS, "", "benchmarks.peers.tracegraph_models"),
     Side("torch.compile", ".venv-peers-torch", "benchmarks.peers.torch_models"),
     Side("TensorFlow with XLA", ".venv-peers-tensorflow", "benchmarks.peers.tensorflow_models"),
     Side("ONNX Runtime", ".venv-peers-torch", "benchmarks.peers.onnx_models"),

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+JIT: Final = "jax.jit"
+OURS: Final = "tracegraph"
+"""The two sides of the suite, which are measured once more as the peers are: alone."""
+
 FILE: Final = Path(__file__).parents[1] / "results" / "peers.json"
 
 

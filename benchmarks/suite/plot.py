@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.peers.results import Peers, read
+from benchmarks.peers.results import JIT, OURS, Peers, read
 
 ROOT: Final = Path(__file__).parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results" / "suite.json"
@@ -35,16 +35,17 @@ class Bar:
 def bars(rows: Sequence[dict[str, Any]], peers: Peers) -> list[Bar]:
     """The rows of the result file as bars: one group after another, the fastest first in each."""
     found = [
-        Bar(
-            row["name"],
-            row["group"],
-            row["speedup"],
-            {name: row["jit"] / seconds for name, seconds in peers.of(row["name"]).items()},
-        )
+        Bar(row["name"], row["group"], row["speedup"], _beside(row, peers.of(row["name"])))
         for row in rows
     ]
     places = {group: place for place, group in enumerate(dict.fromkeys(b.group for b in found))}
     return sorted(found, key=lambda bar: (places[bar.group], -bar.speedup))
+
+
+def _beside(row: dict[str, Any], seconds: dict[str, float]) -> dict[str, float]:
+    """How many times as fast as jit the peers are, if it can be jit measured as they are."""
+    jit = seconds.get(JIT, row["jit"])
+    return {name: jit / theirs for name, theirs in seconds.items() if name not in (JIT, OURS)}
 
 
 def digest(found: Sequence[Bar]) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
-from benchmarks.peers.results import Peers
+from benchmarks.peers.results import JIT, OURS, Peers
 from benchmarks.suite.measure import Row
 
 NEVER_SLOWER: Final = 0.97
@@ -105,7 +105,8 @@ def markdown_peers(rows: Sequence[Row], peers: Peers) -> list[str]:
 
 def peers_of(rows: Sequence[Row], peers: Peers) -> tuple[str, ...]:
     """The peers that measured any of the rows, in the order of the file."""
-    return tuple(name for name in peers.settings if any(name in peers.of(r.name) for r in rows))
+    others = [name for name in peers.settings if name not in (JIT, OURS)]
+    return tuple(name for name in others if any(name in peers.of(row.name) for row in rows))
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
@@ -156,11 +157,18 @@ def peer_verdicts(rows: Sequence[Row], peers: Peers) -> list[str]:
     """One line for each peer: on how many of its rows ours is faster, and where it is not."""
     lines: list[str] = []
     for name in peers_of(rows, peers):
-        ratios = {r.name: peers.of(r.name)[name] / r.ours for r in rows if name in peers.of(r.name)}
+        theirs = [(row, peers.of(row.name)[name]) for row in rows if name in peers.of(row.name)]
+        ratios = {row.name: seconds / _alone(row, peers)[1] for row, seconds in theirs}
         behind = [f"{row} ({ratio:.2f})" for row, ratio in ratios.items() if ratio <= 1]
         line = f"ahead of {name} on {len(ratios) - len(behind)} of {len(ratios)}"
         lines.append(line + (f"; not on {', '.join(behind)}" if behind else ""))
     return lines
+
+
+def _alone(row: Row, peers: Peers) -> tuple[float, float]:
+    """The seconds of jit and of tracegraph, measured as the peers are where that was done."""
+    seconds = peers.of(row.name)
+    return seconds.get(JIT, row.jit), seconds.get(OURS, row.ours)
 
 
 def _mean(numbers: Iterable[float]) -> float:
@@ -199,7 +207,8 @@ def _peer_rows(rows: Sequence[Row], peers: Peers) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for row in rows:
         seconds = peers.of(row.name)
-        if seconds:
+        if any(name in seconds for name in names):
             theirs = (f"{seconds[name] * 1e3:.3g}" if name in seconds else "-" for name in names)
-            found.append((row.name, *_cells(row)[:2], *theirs))
+            ours = (f"{one * 1e3:.3g}" for one in _alone(row, peers))
+            found.append((row.name, *ours, *theirs))
     return found

@@ -23,6 +23,12 @@ PEERS = Peers(
     },
 )
 
+ALONE = Peers(
+    {"jax.jit": "jax 1.0", "tracegraph": "jax 1.0", **PEERS.settings},
+    {"MLP, forward": {"jax.jit": 0.003, "tracegraph": 0.0005, **PEERS.of("MLP, forward")}},
+)
+"""The same with both sides of the suite measured as the peers are."""
+
 
 def suite() -> dict[str, Any]:
     """What the result file would hold."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 
 import click
 import jax
 import pytest
 
 from benchmarks.peers import __main__ as runner
-from benchmarks.peers.results import Measured, Peers, merged, read, write
+from benchmarks.peers.jax_models import peer
+from benchmarks.peers.results import JIT, OURS, Measured, Peers, merged, read, write
 from benchmarks.peers.worker import Model, median_seconds
 from benchmarks.suite.networks import NETWORKS
 from benchmarks.suite.shapes import KINDS, SIZES, workload_name
@@ -54,11 +56,26 @@ def test_a_process_tells_its_version_and_then_a_line_for_each_workload(capsys):
 
 
 def test_a_missing_environment_is_one_line(tmp_path, monkeypatch, capsys):
+    others = [side for side in runner.SIDES if side.environment]
     monkeypatch.setattr(runner, "ROOT", tmp_path)
+    monkeypatch.setattr(runner, "SIDES", others)
     assert runner.main.main([], standalone_mode=False) is None
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(runner.SIDES)
+    assert len(lines) == len(others)
     assert lines[0].startswith("torch.compile: left out, there is no .venv-peers-torch; make ")
+
+
+def test_jit_and_ours_are_measured_here_as_the_peers_are():
+    ours = {side.name: side for side in runner.SIDES if not side.environment}
+    assert list(ours) == [JIT, OURS]
+    assert {str(side.python) for side in ours.values()} == {sys.executable}
+
+
+def test_a_training_step_goes_on_with_what_it_gave():
+    model = peer("plain", jax.jit).make("MLP", "train step")
+    losses = [float(model.call()[-1]) for _ in range(3)]
+    assert model.parameters == SIZES["MLP"].parameters
+    assert losses[0] > losses[1] > losses[2]
 
 
 def test_a_process_that_fails_is_an_error_with_its_last_words(tmp_path, monkeypatch):

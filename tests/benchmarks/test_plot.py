@@ -11,7 +11,7 @@ from benchmarks.peers.results import Peers, read
 from benchmarks.suite import plot
 from benchmarks.suite.page import BEGIN, END, PAGE, page_with_results, read_suite, rows_of
 from benchmarks.suite.plot import PICTURE, RESULTS, bars, digest
-from tests.benchmarks.made_up import PEERS, ROWS, suite
+from tests.benchmarks.made_up import ALONE, PEERS, ROWS, suite
 
 
 def test_bars_stand_by_group_and_the_fastest_first():
@@ -29,6 +29,8 @@ def test_a_peer_stands_where_its_speed_over_jit_is():
         "Forward only": pytest.approx(4),
     }
     assert found["softmax"] == {}
+    alone = {bar.name: bar.peers for bar in bars(suite()["rows"], ALONE)}
+    assert alone["MLP, forward"] == {"Quick": pytest.approx(1), "Forward only": pytest.approx(3)}
 
 
 def test_the_picture_is_svg_and_the_same_each_time(tmp_path):

@@ -15,7 +15,7 @@ from benchmarks.suite.report import (
     table,
     verdicts,
 )
-from tests.benchmarks.made_up import FORWARD, PEERS, PLAIN, ROWS, TRAIN
+from tests.benchmarks.made_up import ALONE, FORWARD, PEERS, PLAIN, ROWS, TRAIN
 
 
 def _rows(lines: list[str]) -> list[list[str]]:
@@ -53,6 +53,16 @@ def test_the_verdict_says_on_how_many_we_are_ahead_and_where_not():
         "ahead of Slow on 1 of 1"
     ]
     assert peer_verdicts(ROWS, Peers()) == []
+
+
+def test_ours_stands_beside_the_peers_as_they_were_measured():
+    assert peers_of(ROWS, ALONE) == ("Quick", "Forward only")
+    *_, row = _rows(markdown_peers(ROWS, ALONE))
+    assert row == ["MLP, forward", "3", "0.5", "3", "1"]
+    assert peer_verdicts(ROWS, ALONE) == [
+        "ahead of Quick on 1 of 1",
+        "ahead of Forward only on 1 of 1",
+    ]
 
 
 def test_the_page_ends_in_the_peers_and_their_verdicts():
