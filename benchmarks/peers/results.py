@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 JIT: Final = "jax.jit"
+"""One of the two sides of the suite, which are measured once more as the peers are: alone."""
+
 OURS: Final = "tracegraph"
-"""The two sides of the suite, which are measured once more as the peers are: alone."""
+"""The other one."""
 
 FILE: Final = Path(__file__).parents[1] / "results" / "peers.json"
 

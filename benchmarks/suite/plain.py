@@ -50,6 +50,23 @@ def _tiny() -> Call:
     return Call(lambda x, y: x * y + 1.0, (normal(0, 8), normal(1, 8)))
 
 
+def _gates_of_a_sum() -> Call:
+    """An LSTM as it is written by hand: its gates are cut out of one sum of products."""
+
+    def run(x: Array, w: Array, u: Array, h: Array) -> Array:
+        def step(state: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
+            h, c = state
+            i, f, g, o = jnp.split(x @ w + h @ u, 4, -1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        return lax.scan(step, (h, jnp.zeros_like(h)), x)[1]
+
+    weights = (normal(i, 128, 512, scale=0.1) for i in (1, 2))
+    return Call(run, (normal(0, 64, 16, 128), *weights, jnp.zeros((16, 128))))
+
+
 PLAIN: Final = (
     Workload("elementwise chain", _chain),
     Workload("matrix product", _matrix_product),
@@ -58,4 +75,5 @@ PLAIN: Final = (
     Workload("gather of rows", _gather),
     Workload("while loop", _loop),
     Workload("tiny program", _tiny),
+    Workload("LSTM, gates cut out of a sum", _gates_of_a_sum),
 )

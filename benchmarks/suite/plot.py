@@ -43,9 +43,13 @@ def bars(rows: Sequence[dict[str, Any]], peers: Peers) -> list[Bar]:
 
 
 def _beside(row: dict[str, Any], seconds: dict[str, float]) -> dict[str, float]:
-    """How many times as fast as jit the peers are, if it can be jit measured as they are."""
-    jit = seconds.get(JIT, row["jit"])
-    return {name: jit / theirs for name, theirs in seconds.items() if name not in (JIT, OURS)}
+    """How many times as fast as jit the peers are.
+
+    Where tracegraph was measured as they are, a peer's mark lies beyond the end of tracegraph's bar
+    if it is faster, and within if it is slower, by as much as that measurement says.
+    """
+    unit = row["speedup"] * seconds[OURS] if OURS in seconds else row["jit"]
+    return {name: unit / theirs for name, theirs in seconds.items() if name not in (JIT, OURS)}
 
 
 def digest(found: Sequence[Bar]) -> str:

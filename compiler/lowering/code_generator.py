@@ -5,8 +5,8 @@ unless it is told otherwise, or element by element, straight to LLVM. Element by
 compiles in two thirds of the time, and an op that stands alone runs up to three times as fast: in
 MLIR such a loop is not vectorised. But a loop that overwrites what it reads is not vectorised by
 the other way, and neither joins nor loops within loops are as good there. XLA takes one way for a
-whole program, so only programs are named here of which every op is measured to run as fast.
-``compiler.lowering.code_loops`` looks at the ops, this file holds what was measured of kernels.
+whole program, so only programs are named here that lose next to nothing by it.
+``compiler.lowering.code_loops`` says so by their ops, this file by their kernels.
 """
 
 from __future__ import annotations

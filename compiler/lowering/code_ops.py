@@ -25,7 +25,8 @@ FREE: Final = frozenset(
 
 FACTORS: Final = frozenset({"cholesky", "lu", "triangular_solve"})
 PICKING: Final = frozenset({"dynamic_slice", "gather", "slice"})
-STORING: Final = FACTORS | {"dot_general", "reduce_and", "reduce_or", "sort", "top_k"}
+TRUTHS: Final = frozenset({"reduce_and", "reduce_or"})
+STORING: Final = FACTORS | TRUTHS | {"dot_general", "sort", "top_k"}
 """Ops that a library computes, or a loop of their own that is as fast either way."""
 
 _SERIES: Final = frozenset(
@@ -60,12 +61,23 @@ def is_shrinking(op: Operation) -> bool:
 
 
 def are_apart(op: Operation) -> bool:
-    """Whether the windows of a kernel are small, and no two share an element."""
+    """Whether a kernel's windows are small, share no element, and lie beside the rows."""
     inner = [one for region in op.regions for one in region if "window_strides" in one.attributes]
     sizes = [integers(one, "window_dimensions") for one in inner]
     strides = [integers(one, "window_strides") for one in inner]
     pairs = [pair for row in zip(sizes, strides, strict=True) for pair in zip(*row, strict=True)]
-    return all(a <= b for a, b in pairs) and all(prod(one) <= LARGE_WINDOW for one in sizes)
+    if not inner or any(a > b for a, b in pairs):
+        return False
+    return all(one[-1] == 1 and prod(one) <= LARGE_WINDOW for one in sizes)
+
+
+def is_across(op: Operation) -> bool:
+    """Whether it is a reduction of truth values over several axes, but not over the rows."""
+    if op.name not in TRUTHS:
+        return False
+    axes, value = integers(op, "axes"), op.operands[0]
+    rank = len(value.type.shape) if isinstance(value.type, ArrayType) else 0
+    return len(axes) > 1 and rank - 1 not in axes
 
 
 def is_return(op: Operation) -> bool:
@@ -108,6 +120,11 @@ def is_loop(op: Operation) -> bool:
 
 def _dtype(value: Value) -> str:
     return str(value.type.dtype) if isinstance(value.type, ArrayType) else ""
+
+
+def is_half(value: Value) -> bool:
+    """Whether it is of bfloat16, which x86 computes in 32 bits."""
+    return _dtype(value) == "bfloat16"
 
 
 def is_known(value: Value) -> bool:

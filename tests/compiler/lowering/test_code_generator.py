@@ -54,6 +54,12 @@ NOT_TOLD = {
     "a vector that was a matrix": lambda: (lambda x, w: x.ravel() @ w, X, _normal(X.size, 10)),
     "short rows": lambda: (jnp.exp, _normal(1024, 12)),
     "windows that share elements": lambda: (_pools_by(3, 2), _normal(16, 32, 32, 32)),
+    "windows along the rows": lambda: (_pools_along_rows, _normal(1, 64, 64, 256)),
+    "short rows picked": lambda: (lambda x, i: x[i] * 2, _normal(200_000), _places(20_000)),
+    "bfloat16 picked": lambda: (lambda x, i: x[i] * 2, _bfloat16(1000, 256), _places(4000)),
+    "picked and cast to bfloat16": lambda: (_casts_what_it_picks, _normal(1000, 256)),
+    "rows picked and nothing else": lambda: (lambda x: x[1:], _normal(1000, 64)),
+    "whether there is one": lambda: (lambda x: jnp.any(x > 2, (0, 1)), _normal(64, 64, 256)),
     "large windows": lambda: (_pools_by(3, 3), _normal(16, 33, 33, 32)),
     "a series of what windows hold": lambda: (_series_of_windows, _normal(16, 32, 32, 32)),
     "windows of a series": lambda: (_windows_of_series, _normal(16, 32, 32, 32)),
@@ -92,6 +98,22 @@ def _pools_what_it_convolves(x, w):
 
 def _pools(x):
     return (_pools_by(2, 2)(x) ** 2).sum()
+
+
+def _pools_along_rows(x):
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID") * 2
+
+
+def _casts_what_it_picks(x):
+    return (x[1:] * 2).astype(jnp.bfloat16)
+
+
+def _bfloat16(*shape):
+    return _normal(*shape).astype(jnp.bfloat16)
+
+
+def _places(count):
+    return np.random.default_rng(0).integers(0, 1000, count).astype(np.int32)
 
 
 def _pools_by(size, stride):
