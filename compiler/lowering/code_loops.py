@@ -137,7 +137,7 @@ class Loops:
     def _lost_by_picking(self, op: Operation) -> float:
         """Nanoseconds that are lost where elements are picked from an array: not of a computed one.
 
-        Loops that pick and compute with bfloat16, and those that do nothing else, run at 0.6 to 0.9.
+        Loops that pick and compute with bfloat16, or do nothing else, run at 0.6 to 0.9.
         """
         self._picked.update(op.results)
         if op.operands[0] in self._computed or is_half(op.result):
