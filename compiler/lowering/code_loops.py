@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from enum import Enum
-from functools import cached_property
+from enum import Enum, Flag, auto
+from functools import cached_property, reduce
 from math import inf, prod
-from typing import Final
+from typing import Final, NamedTuple
 
 from compiler.analysis.cost import cost_of, nbytes
 from compiler.ir.graph import Graph, Operation, Value
@@ -83,6 +83,38 @@ SMALL_FACTOR: Final = 32
 """Columns of a matrix that LAPACK takes for a small one."""
 
 
+class Does(Flag):
+    """What decides about a loop: what it computes, and how it reads."""
+
+    NOTHING = 0
+    COMPUTES = auto()
+    """Anything at all, and would compute it again for each other loop."""
+    SERIES = auto()
+    """A series, a quotient or a cast for each element."""
+    KERNEL = auto()
+    """A kernel, whose result XLA stores where it is needed again."""
+    WINDOWS = auto()
+    """It reads windows."""
+    PICKS = auto()
+    """It reads what is picked from an array."""
+
+
+class Loop(NamedTuple):
+    """The loop that computes a value.
+
+    Attributes:
+        does: what it does of all that decides.
+        under: bytes of the stored arrays that it may overwrite.
+    """
+
+    does: Does = Does.NOTHING
+    under: frozenset[int] = frozenset()
+
+    def joined(self, other: Loop) -> Loop:
+        """The loop that does what both do."""
+        return Loop(self.does | other.does, self.under | other.under)
+
+
 class Loops:
     """The loops of a program.
 
@@ -94,15 +126,7 @@ class Loops:
     def __init__(self, graph: Graph, kernels: Mapping[str, Kind]) -> None:
         self._body = graph.body
         self._kernels = kernels
-        self._computed: set[Value] = set()
-        """What a loop computes, and would have to compute again for each other loop."""
-        self._of_series: set[Value] = set()
-        self._of_kernels: set[Value] = set()
-        """What XLA stores where a loop would have to compute it several times."""
-        self._of_windows: set[Value] = set()
-        self._picked: set[Value] = set()
-        self._under: dict[Value, frozenset[int]] = {}
-        """How large the stored arrays are that a loop for a value may overwrite, in bytes."""
+        self._loops: dict[Value, Loop] = {}
         self._has_loops = False
 
     def are_as_fast(self) -> bool:
@@ -122,59 +146,70 @@ class Loops:
         if op.name in PICKING:
             return self._lost_by_picking(op)
         if self._stores(op):
-            self._under.update((value, frozenset({nbytes(value)})) for value in op.results)
+            self._loops.update((v, Loop(under=frozenset({nbytes(v)}))) for v in op.results)
             return 0.0
-        self._note(op)
-        if op.name not in FREE and not self._is_fused(op):
-            return inf
-        if not self._picked.isdisjoint(op.results) and any(map(is_half, op.results)):
-            return inf
-        if is_kept(op) or self._counts_otherwise(op):
-            return sum(map(self._most_lost, op.results))
-        ends = [value for value in op.results if value in self._computed and self._is_end(value)]
-        return self._late(ends) + sum(map(self._most_lost, filter(self._is_slow, ends)))
+        return self._lost_in_a_loop(op)
 
     def _lost_by_picking(self, op: Operation) -> float:
         """Nanoseconds that are lost where elements are picked from an array: not of a computed one.
 
-        Loops that pick and compute with bfloat16, or do nothing else, run at 0.6 to 0.9.
+        A loop that does nothing else runs at 0.6 to 0.9, and one that goes on in bfloat16.
         """
-        self._picked.update(op.results)
-        if op.operands[0] in self._computed or is_half(op.result):
-            return inf
-        if any(map(is_return, op.result.readers)):
+        self._loops[op.result] = Loop(Does.PICKS)
+        if self._does(Does.COMPUTES, op.operands[0]) or any(map(is_return, op.result.readers)):
             return inf
         is_short = op.name == "gather" and prod(integers(op, "slice_sizes")) < SHORT_ROW
         return self._late(op.operands) + (self._most_lost(op.result) if is_short else 0.0)
 
-    def _note(self, op: Operation) -> None:
-        """Enters what the loop that computes the op's results computes and reads."""
-        under = frozenset[int]().union(*(self._under.get(value, ()) for value in op.operands))
-        self._under.update(dict.fromkeys(op.results, under))
-        if op.name not in FREE or not self._computed.isdisjoint(op.operands):
-            self._computed.update(op.results)
-        is_series = op.name in DEAR or op.name in CASTS or self._kind(op) is Kind.FUSED
-        if (is_series or not self._of_series.isdisjoint(op.operands)) and not is_shrinking(op):
-            self._of_series.update(op.results)
-        if not self._picked.isdisjoint(op.operands):
-            self._picked.update(op.results)
-        if is_kernel(op) or not self._of_kernels.isdisjoint(op.operands):
-            self._of_kernels.update(op.results)
-        if self._kind(op) is Kind.WINDOWED or not self._of_windows.isdisjoint(op.operands):
-            self._of_windows.update(op.results)
+    def _lost_in_a_loop(self, op: Operation) -> float:
+        """Nanoseconds that are lost where the op is computed in the loops of those that read it."""
+        loop = self._entered(op)
+        if op.name not in FREE and not self._is_fused(op):
+            return inf
+        if Does.PICKS in loop.does and any(map(is_half, op.results)):
+            return inf
+        if is_kept(op) or self._counts_otherwise(op):
+            return sum(map(self._most_lost, op.results))
+        if Does.COMPUTES not in loop.does:
+            return 0.0
+        ends = [value for value in op.results if self._is_end(value)]
+        return self._late(ends) + sum(map(self._most_lost, filter(self._is_slow, ends)))
+
+    def _entered(self, op: Operation) -> Loop:
+        """The loop that computes the op's results: what those that it reads from do, and itself."""
+        loop = reduce(Loop.joined, map(self._loop, op.operands), Loop(self._own(op)))
+        if is_shrinking(op):
+            loop = loop._replace(does=loop.does & ~Does.SERIES)
+        self._loops.update(dict.fromkeys(op.results, loop))
+        return loop
+
+    def _own(self, op: Operation) -> Does:
+        """What the op adds to a loop."""
+        kind = self._kind(op)
+        is_series = op.name in DEAR or op.name in CASTS or kind is Kind.FUSED
+        found = Does.NOTHING if op.name in FREE else Does.COMPUTES
+        found |= Does.SERIES if is_series else Does.NOTHING
+        found |= Does.KERNEL if kind else Does.NOTHING
+        return found | (Does.WINDOWS if kind is Kind.WINDOWED else Does.NOTHING)
+
+    def _loop(self, value: Value) -> Loop:
+        return self._loops.get(value, Loop())
+
+    def _does(self, any_of: Does, value: Value) -> bool:
+        return bool(self._loop(value).does & any_of)
 
     def _is_fused(self, op: Operation) -> bool:
         """Whether it is computed in the loops of those that read it, and can be as fast there."""
         if self._kind(op) is Kind.WINDOWED:
-            dear = self._of_series | self._of_kernels
-            return op.operands[-1] not in dear and are_apart(op)
+            dear = Does.SERIES | Does.KERNEL
+            return not self._does(dear, op.operands[-1]) and are_apart(op)
         return is_kernel(op) or is_loop(op)
 
     def _counts_otherwise(self, op: Operation) -> bool:
         """Whether a loop finds an element's place in one shape from that in another."""
         if op.name != "reshape" or rows(op.operands[0]) == rows(op.result):
             return False
-        if op.operands[0] in self._computed:
+        if self._does(Does.COMPUTES, op.operands[0]):
             return True
         return not all(map(self._reads_stored, op.result.readers))
 
@@ -184,18 +219,18 @@ class Loops:
 
     def _late(self, values: Iterable[Value]) -> float:
         """Nanoseconds that a loop starts later, where it reads what a library stored."""
-        return AFTER_LIBRARY if any(self._under.get(value) for value in values) else 0.0
+        return AFTER_LIBRARY if any(self._loop(value).under for value in values) else 0.0
 
     def _is_slow(self, value: Value) -> bool:
         """Whether a loop that ends here overwrites what it reads, or is over short rows."""
-        if value in self._of_windows and value in self._of_series:
+        if nbytes(value) in self._loop(value).under:
             return True
-        if value not in self._of_windows and rows(value)[-1] < SHORT_ROW:
-            return True
-        return nbytes(value) in self._under[value]
+        if self._does(Does.WINDOWS, value):
+            return self._does(Does.SERIES, value)
+        return rows(value)[-1] < SHORT_ROW
 
     def _most_lost(self, value: Value) -> float:
-        return size(value) * (LOST_OF_SERIES if value in self._of_series else LOST)
+        return size(value) * (LOST_OF_SERIES if self._does(Does.SERIES, value) else LOST)
 
     @cached_property
     def _little(self) -> float:
@@ -222,7 +257,7 @@ class Loops:
         for op in reversed(self._body):
             for value in op.results:
                 ends[value] = self._ends(value, ends)
-        computed = [found for value, found in ends.items() if value in self._computed]
+        computed = [found for value, found in ends.items() if self._does(Does.COMPUTES, value)]
         loops = frozenset[Value]().union(*computed)
         alike = Counter(map(_likeness, loops)).values()
         few = len(loops) <= MOST_LOOPS and max(alike, default=0) <= MOST_ALIKE
@@ -234,7 +269,7 @@ class Loops:
         if is_end and self._most_lost(value) <= self._little:
             return frozenset({value})
         results = (result for reader in value.readers for result in reader.results)
-        beyond = (ends[result] for result in results if result in self._computed)
+        beyond = (ends[result] for result in results if self._does(Does.COMPUTES, result))
         return frozenset({value} if is_end else ()).union(*beyond)
 
     def _is_end(self, value: Value) -> bool:

@@ -39,11 +39,13 @@ TOLD = {
     "a kernel": lambda: (lambda x: jnp.sort(x, -1), np.tile(X, (8, 8))),
     "few features of an image": lambda: (_convolve, _image(28, 28, 1), _image(3, 3, 1, 8)),
     "colours of an image": lambda: (_convolve, _image(32, 32, 3), _image(3, 3, 3, 32)),
+    "picked of bfloat16, computed in more": lambda: (_widens, _bfloat16(1000, 256), PLACES),
     "random numbers": lambda: (lambda k: jax.random.normal(k, (64, 64)), jax.random.key(0)),
     "no elements": lambda: (lambda x: x * 2 + 1, X[:0]),
 }
 NOT_TOLD = {
     "what a loop overwrites": lambda: (lambda a, b: jnp.tanh(a @ b), SQUARE, SQUARE),
+    "a large array that a loop overwrites": lambda: (lambda x: x @ x + 1, _normal(1024, 1024)),
     "a dot alone": lambda: (lambda a, b: a @ b, SQUARE, SQUARE),
     "a sum": lambda: (lambda x: (x * x).sum(1), X),
     "a join": lambda: (lambda x, y: jnp.concatenate([x, y]) * 2, X, Y),
@@ -53,7 +55,7 @@ NOT_TOLD = {
     "one shape counted as another": lambda: (lambda x: (x * 2 + 1).reshape(-1), X),
     "a vector that was a matrix": lambda: (lambda x, w: x.ravel() @ w, X, _normal(X.size, 10)),
     "short rows": lambda: (jnp.exp, _normal(1024, 12)),
-    "windows that share elements": lambda: (_pools_by(3, 2), _normal(16, 32, 32, 32)),
+    "windows that share elements": lambda: (_shares_elements, _normal(16, 33, 33, 32)),
     "windows along the rows": lambda: (_pools_along_rows, _normal(1, 64, 64, 256)),
     "short rows picked": lambda: (lambda x, i: x[i] * 2, _normal(200_000), _places(20_000)),
     "bfloat16 picked": lambda: (lambda x, i: x[i] * 2, _bfloat16(1000, 256), _places(4000)),
@@ -104,6 +106,14 @@ def _pools_along_rows(x):
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID") * 2
 
 
+def _shares_elements(x):
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 1, 1, 1), "VALID")
+
+
+def _widens(x, places):
+    return x[places].astype(jnp.float32) * 2
+
+
 def _casts_what_it_picks(x):
     return (x[1:] * 2).astype(jnp.bfloat16)
 
@@ -126,7 +136,7 @@ def _series_of_windows(x):
 
 
 def _windows_of_series(x):
-    return _pools_by(2, 2)(jnp.exp(-x * x))
+    return _pools_by(2, 2)(jnp.exp(x) * x)
 
 
 def _moves(x):
