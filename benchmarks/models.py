@@ -123,6 +123,21 @@ def lstm() -> Model:
     return Model(jax.value_and_grad(loss), (params, _normal(1, 12, 3, features)))
 
 
+def lstm_of_a_sum(weights: tuple[Array, Array], xs: Array) -> Array:
+    """The outputs of an LSTM whose gates are cut out of the sum of two products."""
+    into, back = weights
+
+    def step(carry: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
+        hidden, cell = carry
+        i, f, g, o = jnp.split(x @ into + hidden @ back, 4, -1)
+        cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        hidden = jax.nn.sigmoid(o) * jnp.tanh(cell)
+        return (hidden, cell), hidden
+
+    start = jnp.zeros((xs.shape[1], back.shape[0]))
+    return lax.scan(step, (start, start), xs)[1]
+
+
 def vae() -> Model:
     """A variational autoencoder's loss with its random draw: value and gradient."""
     params = {

@@ -61,9 +61,11 @@ SIDES: Final = (
 @click.option("--keep", is_flag=True, help="Merge the medians into benchmarks/results/peers.json.")
 def main(names: tuple[str, ...], only: str | None, samples: int, keep: bool) -> None:
     """Measures the peers on the workloads whose names contain one of NAMES, or on all of them."""
-    for side in SIDES:
-        if only and only.lower() not in side.name.lower():
-            continue
+    sides = [side for side in SIDES if not only or only.lower() in side.name.lower()]
+    if not sides:
+        known = ", ".join(side.name for side in SIDES)
+        raise click.BadParameter(f"no peer is called so; there are {known}", param_hint="--only")
+    for side in sides:
         if not side.python.exists():
             print(f"{side.name}: left out, {missing(side)}")
             continue

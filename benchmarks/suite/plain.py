@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from benchmarks.models import lstm_of_a_sum
 from benchmarks.suite.workload import Array, Call, Workload, normal
 
 
@@ -51,20 +52,8 @@ def _tiny() -> Call:
 
 
 def _gates_of_a_sum() -> Call:
-    """An LSTM as it is written by hand: its gates are cut out of one sum of products."""
-
-    def run(x: Array, w: Array, u: Array, h: Array) -> Array:
-        def step(state: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
-            h, c = state
-            i, f, g, o = jnp.split(x @ w + h @ u, 4, -1)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            h = jax.nn.sigmoid(o) * jnp.tanh(c)
-            return (h, c), h
-
-        return lax.scan(step, (h, jnp.zeros_like(h)), x)[1]
-
-    weights = (normal(i, 128, 512, scale=0.1) for i in (1, 2))
-    return Call(run, (normal(0, 64, 16, 128), *weights, jnp.zeros((16, 128))))
+    weights = tuple(normal(i, 128, 512, scale=0.1) for i in (1, 2))
+    return Call(lstm_of_a_sum, (weights, normal(0, 64, 16, 128)))
 
 
 PLAIN: Final = (

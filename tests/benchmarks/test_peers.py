@@ -65,6 +65,11 @@ def test_a_missing_environment_is_one_line(tmp_path, monkeypatch, capsys):
     assert lines[0].startswith("torch.compile: left out, there is no .venv-peers-torch; make ")
 
 
+def test_a_peer_that_is_not_there_is_an_error_that_names_those_that_are():
+    with pytest.raises(click.BadParameter, match=r"there are jax\.jit, tracegraph, torch"):
+        runner.main.main(["--only", "nobody"], standalone_mode=False)
+
+
 def test_jit_and_ours_are_measured_here_as_the_peers_are():
     ours = {side.name: side for side in runner.SIDES if not side.environment}
     assert list(ours) == [JIT, OURS]
