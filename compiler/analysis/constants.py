@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.ir.attributes import Array, Dense
 from compiler.ir.graph import CONSTANT, Operation, Value
-from compiler.ops.parameters import integer
+from compiler.ops.parameters import integer, number_type
 
 MAX_SCAN: Final = 1024
 """Constants of more elements are not searched for being one number everywhere."""
@@ -91,7 +91,9 @@ def _count(op: Operation, place: int, limit: int) -> int | None:
     step = _step(body.outputs[place], body.parameters[constants + place])
     if start is None or step is None or step <= 0:
         return None
-    return max(0, -((start - limit) // step))
+    rounds = max(0, -((start - limit) // step))
+    last = start + rounds * step
+    return rounds if last <= np.iinfo(number_type(body.outputs[place])).max else None  # it wraps
 
 
 def _step(following: Value, counter: Value) -> int | None:

@@ -145,6 +145,22 @@ def counting(start, step, limit, compare=lax.lt):
 
 
 @pytest.mark.parametrize(
+    ("kind", "step", "limit", "compare", "expected"),
+    [
+        (np.int8, 50, 126, lax.lt, None),
+        (np.int8, 63, 126, lax.lt, 2),
+        (np.uint8, 100, 250, lax.lt, None),
+        (np.int8, 1, 127, lax.le, None),
+        (np.int8, 1, 126, lax.le, 127),
+        (np.int32, 2, 2**31 - 1, lax.lt, None),
+    ],
+)
+def test_counters_that_wrap_are_not_counted(kind, step, limit, compare, expected):
+    function = counting(kind(0), kind(step), kind(limit), compare)
+    assert trip_count(only(imported(function, ones(4)), "while")) == expected
+
+
+@pytest.mark.parametrize(
     ("start", "step", "limit", "compare", "expected"),
     [
         (0, 1, 10, lax.lt, 10),
