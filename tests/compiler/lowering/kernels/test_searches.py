@@ -23,6 +23,18 @@ def test_the_first_of_equal_elements_or_nans(name, axis, share):
 
 
 @pytest.mark.parametrize("name", BY)
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("shape", [(4096, 64), (64, 4096)])
+def test_nans_in_large_arrays_come_first(name, axis, shape):
+    find, random = getattr(lax, name), np.random.default_rng(0)
+    x = random.normal(size=shape).astype(np.float32)
+    x[3], x[:, 5] = np.inf, -np.inf
+    x[random.random(shape) < 5e-4] = np.nan
+    expected, found = both(BY[name], lambda x: find(x, axis, np.int32), x)
+    np.testing.assert_array_equal(expected, found)
+
+
+@pytest.mark.parametrize("name", BY)
 @pytest.mark.parametrize("value", EDGES)
 @pytest.mark.parametrize("index", [np.int8, np.uint8, np.int16, np.uint32])
 def test_all_equal(name, value, index):
