@@ -69,10 +69,29 @@ class Bodies:
         self._alive.add(capture)
 
 
+def body_of(template: Callable[..., Any], name: str, capture: Capture) -> Callable[..., Any]:
+    """A new function that computes what all passes make of the traces of one decoration.
+
+    Args:
+        template: whose documentation and signature it has.
+        name: its name.
+        capture: the decoration.
+    """
+
+    def body(*args: Any, **kwargs: Any) -> Any:
+        return capture.run(args, kwargs, everything=True)
+
+    return _like(template, name, body)
+
+
 def _body(template: Callable[..., Any], name: str, alive: Decorations, *, everything: bool) -> Any:
     def body(*args: Any, **kwargs: Any) -> Any:
         return _decoration(alive).run(args, kwargs, everything=everything)
 
+    return _like(template, name, body)
+
+
+def _like(template: Callable[..., Any], name: str, body: Callable[..., Any]) -> Any:
     functools.update_wrapper(body, template)
     body.__name__ = name
     body.__qualname__ = getattr(template, "__qualname__", name)

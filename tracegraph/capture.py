@@ -24,7 +24,7 @@ import jax
 from compiler.lowering import jax_compat
 from compiler.passes.configure import transparent_form
 from tracegraph.autograph import convert
-from tracegraph.bodies import bodies_of
+from tracegraph.bodies import bodies_of, body_of
 from tracegraph.collector import paused_collector
 from tracegraph.concretization import ways_out
 from tracegraph.donation import Donations
@@ -100,6 +100,10 @@ class Capture:
         ran = runs is None or self.front is None or self.front.runs != runs
         self.recorder.traced(traced, args, kwargs, milliseconds, python_ran=ran)
         return traced
+
+    def body(self) -> Callable[..., Any]:
+        """A new function that computes what all passes make of the trace of a call."""
+        return body_of(self.fun, self.bodies.optimized.__name__, self)
 
     def signatures(self) -> Signatures:
         """See ``Function.signatures``."""

@@ -142,9 +142,9 @@ class Dispatcher:
         """The first call of a signature, at the top level."""
         behind = self._specializer
         if config.dump_directory() is not None:
+            behind.prepared(args, kwargs)
             behind.trace(args, kwargs).lower()
-            return self._answered(compile, args, kwargs)
-        if behind.effects:  # every call is a miss, and the trace is long there
+        if behind.effects and behind.captured(args, kwargs).jaxpr.effects:  # each call is a miss
             return self._answered(compile, args, kwargs)
         answer = None if self.warm is None else self.warm.answer(args, kwargs)
         if answer is not None:
@@ -194,7 +194,7 @@ def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | 
     if traced.jaxpr.effects:
         return None
     with measuring() as spent:
-        told = behind.told(traced, args, kwargs)
+        told = behind.told(traced, args, kwargs, kept=True)
         full = jax_compat.method(behind.optimized(traced, told), "trace")
         lowered = behind.run(full, args, kwargs).lower()
         compiled = jax_compat.compile_to_keep(lowered)

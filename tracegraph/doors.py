@@ -102,7 +102,8 @@ class Doors:
         """The callable that the user holds, with its attributes and methods."""
         user, plain = self._dispatcher.user, self._specializer.plain
         for name, value in vars(plain).items():
-            if not name.startswith("_") or name.startswith("__"):
+            is_jits_own = name.startswith("_") and not name.startswith("__") and name in vars(user)
+            if not is_jits_own:
                 vars(user)[name] = value  # not setattr: the type has a __signature__, too
         user.__wrapped__ = self._specializer.user
         names = ("graph", "trace", "lower", "verify", "explain", "eval_shape", "signatures")
@@ -164,7 +165,8 @@ class Doors:
             behind = asked.behind
             traced = behind.captured(asked.args, asked.kwargs)
             consts = jax_compat.traced_consts(traced)
-            call = Call(behind.plain, behind.full, asked.args, asked.kwargs, consts)
+            full = behind.apart(asked.args, asked.kwargs)
+            call = Call(behind.plain, full, asked.args, asked.kwargs, consts)
             program = behind.trace(asked.args, asked.kwargs).program
             level = parse_level(numerics) if numerics else level_of(program)
             return verify_call(call, program, level, seeds=seeds, edges=edge_values)
@@ -183,7 +185,8 @@ class Doors:
         if tuned is None:
             return explain_program(program, pipeline, donated=donated, told=told)
         chosen = tuned.choice.applied(pipeline)
-        return explain_program(program, chosen, str(tuned), donated)
+        others = [option for option in told if option not in tuned.choice.options]
+        return explain_program(program, chosen, str(tuned), donated, others)
 
     def cost(self, *args: Any, **kwargs: Any) -> CostReport:
         """See ``Function.cost``."""

@@ -85,7 +85,7 @@ class Specializer:
         """The trace of a call, with all that has to be done before it is compiled."""
         traced = self.captured(args, kwargs)
         warn_frozen(jax_compat.jaxpr_constants(traced), traced.fun_name)
-        if self.settings.autotune is not None and not self.effects:
+        if self.settings.autotune is not None and not traced.jaxpr.effects:
             self._tune(traced, args, kwargs)
         self.recorder.check(traced, self.programs.of)
         return traced
@@ -101,6 +101,8 @@ class Specializer:
         """
         program, donated = self.programs.of(traced), self._capture.donations.flags(traced)
         told = self.told(traced, args, kwargs)
+        if IN_BLOCKS in told:
+            keep_freed_memory()
         chosen = {**dict(told), **self._compiler_options} if told else {}
         hoisted = self._hoisted.answer(traced, program, donated, chosen, args, kwargs)
         if hoisted is not None:
@@ -108,10 +110,22 @@ class Specializer:
         jitted = self.optimized(traced, told)
         return None if jitted is self.full else jax_compat.answering(jitted)
 
-    def told(self, traced: Any, args: Any, kwargs: Any) -> tuple[Option, ...]:
-        """What XLA is told of a program beyond what the user says to it."""
+    def told(
+        self, traced: Any, args: Any, kwargs: Any, *, kept: bool = False
+    ) -> tuple[Option, ...]:
+        """What XLA is told of a program beyond what the user says to it.
+
+        Args:
+            traced: the trace of the call.
+            args: the arguments by position.
+            kwargs: the arguments by name.
+            kept: whether somebody may save what is compiled; XLA saves no program that computes in
+                blocks of memory.
+        """
         tuned, program = self.programs.tuned(traced), self.programs.of(traced)
-        options: tuple[Option, ...] = () if program is None else program.heap_options
+        options: tuple[Option, ...] = ()
+        if program is not None and not kept and not jax_compat.keeps_executables():
+            options = program.heap_options
         if program is not None and tuned is None:
             options = (*options, *program.code_options)
         if options and not self._is_for_the_cpu(args, kwargs):
@@ -121,7 +135,7 @@ class Specializer:
         return tuple(one for one in options if one[0] not in self._compiler_options)
 
     def _is_for_the_cpu(self, args: Any, kwargs: Any) -> bool:
-        """Whether a call is for one device, the CPU of this process."""
+        """Whether a call's arguments and options are for one device, the CPU of this process."""
         if self.settings.jit.keys() & _PLACING:
             return False
         return are_on_the_cpu(jax_compat.traced_arguments(self.plain, args, kwargs))
@@ -133,16 +147,28 @@ class Specializer:
         if not any(key):
             return self.full
         if key not in self._others:
-            if IN_BLOCKS in chosen:
-                keep_freed_memory()
-            changed: dict[str, Any] = {
-                "donate_argnums": donation.positions,
-                "donate_argnames": donation.names,
-                "compiler_options": {**dict(chosen), **self._compiler_options} if chosen else None,
-            }
-            options = {**self.settings.jit, **{k: v for k, v in changed.items() if v}}
+            options = self._jit_options(donation, chosen)
             self._others[key] = jax.jit(self._capture.bodies.optimized, **options)
         return self._others[key]
+
+    def apart(self, args: Any, kwargs: Any) -> Any:
+        """A jit callable of its own for the program that a call runs.
+
+        What it compiles is in no cache that a call asks, so the call is still traced, tuned and
+        compiled in its own way.
+        """
+        traced = self.prepared(args, kwargs)
+        donation = self._capture.donations.of(traced)
+        options = self._jit_options(donation, self.told(traced, args, kwargs))
+        return jax.jit(self._capture.body(), **options)
+
+    def _jit_options(self, donation: Donation, chosen: tuple[Option, ...]) -> dict[str, Any]:
+        changed: dict[str, Any] = {
+            "donate_argnums": donation.positions,
+            "donate_argnames": donation.names,
+            "compiler_options": {**dict(chosen), **self._compiler_options} if chosen else None,
+        }
+        return {**self.settings.jit, **{k: v for k, v in changed.items() if v}}
 
     def donation(self, args: Any, kwargs: Any) -> Donation:
         """What a call gives away because the function replaces it."""
@@ -151,7 +177,7 @@ class Specializer:
     def trace(self, args: Any, kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         traced = self.captured(args, kwargs)
-        told = self.told(traced, args, kwargs)
+        told = self.told(traced, args, kwargs, kept=True)
         trace = jax_compat.method(self.optimized(traced, told), "trace")
         seen_through = jax_compat.method(self.transparent, "trace")
         return Trace(
@@ -197,7 +223,7 @@ class Specializer:
         leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
         flat = [*jax_compat.traced_consts(traced), *leaves]
         try:
-            here = self._is_for_the_cpu(args, kwargs)
+            here = self._is_for_the_cpu(args, kwargs) and not jax_compat.keeps_executables()
             said = self._compiler_options
             tuned = tune(traced, self.settings.pipeline, flat, settings, said, in_blocks=here)
         except OptimizationWarning:  # somebody has made warnings errors

@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
+from compiler.lowering.heaps import keep_freed_memory
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.pipeline import Pipeline
 from tracegraph.program import Program
@@ -137,8 +138,9 @@ class _Search:
 
     def run(self, settings: Autotune, *, in_blocks: bool) -> Tuned:
         """The choice, within the time that the settings allow."""
-        if in_blocks:
-            self._options = {**dict(self._program.heap_options), **self._options}
+        if in_blocks and (blocks := self._program.heap_options):
+            keep_freed_memory()
+            self._options = {**dict(blocks), **self._options}
         end = time.perf_counter() + settings.seconds
         best, chosen, gain, tried = self._compiled(self._program, {}), Choice(), 1.0, 0
         options = list(alternatives(self._program.captured, list(self._program.rewrites)))
@@ -157,7 +159,7 @@ class _Search:
         return Tuned(chosen, gain, tried)
 
     def _form(self, choice: Choice) -> Callable[..., Any] | None:
-        """The program under a choice; None if it cannot be made, or is the same as it was."""
+        """The program under a choice; None if it cannot be made."""
         try:
             program = Program(self._traced, self._jaxpr, choice.applied(self._pipeline))
             return self._compiled(program, dict(choice.options))

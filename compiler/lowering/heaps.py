@@ -2,7 +2,7 @@
 
 It is one block, as large as it has to be, which is allocated at each call and freed at its end. The
 C library takes blocks of more than 32 MiB from the system each time, and the system clears each of
-their pages when it is first written: 20,000 times for a training step that needs 84 MB, which takes
+their pages when it is first written: 22,000 times for a training step that needs 83 MB, which takes
 a quarter of its time. Of smaller blocks, freed memory is used again.
 
 How much freed memory glibc keeps, it learns: twice the largest block of its own that was given back

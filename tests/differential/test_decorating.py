@@ -226,9 +226,10 @@ def test_user_attributes_on_the_function(jit: Any) -> Any:
         return x
 
     f.tag = "mine"  # pyright: ignore[reportFunctionMemberAccess]
+    f._private = "mine, too"  # pyright: ignore[reportFunctionMemberAccess]
     decorated = jit(f)
     decorated.other = 2
-    return decorated.tag, decorated.other
+    return decorated.tag, decorated._private, decorated.other
 
 
 @differential(raises=True)

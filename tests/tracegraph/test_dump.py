@@ -82,6 +82,15 @@ def test_the_result_is_the_same(folder: Path) -> None:
     assert folder.exists()
 
 
+def test_the_call_itself_goes_the_ordinary_way(folder: Path) -> None:
+    step = tg.function(body)
+    step(X)
+    assert step.retraces()[0].compile_ms > 0
+    assert len(list(folder.iterdir())) == 1
+    with pytest.raises(tg.BudgetError):
+        tg.function(body, max_ops=1)(X)
+
+
 def test_nothing_half_written_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **kwargs: Any) -> str:
         raise OSError("disk full")

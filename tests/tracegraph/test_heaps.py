@@ -11,6 +11,7 @@ import pytest
 
 import tracegraph as tg
 import tracegraph.specializer
+from compiler.lowering import jax_compat
 from compiler.lowering.heaps import BLOCK, IN_BLOCKS, NAME
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
@@ -78,7 +79,9 @@ def test_tuned_functions_have_them_in_this_process_and_the_next(tmp_path, option
         del options[:]
         tuned(X, W)
         assert dict([IN_BLOCKS]) in options
-        assert NAME not in str(tuned.explain(X, W).tuned)
+        explained = tuned.explain(X, W)
+        assert NAME not in str(explained.tuned)
+        assert f"XLA is told: {NAME}={BLOCK}" in str(explained)
 
 
 def test_only_programs_in_blocks_have_freed_memory_kept(monkeypatch):
@@ -89,6 +92,43 @@ def test_only_programs_in_blocks_have_freed_memory_kept(monkeypatch):
     assert not kept
     fresh(X, W)
     assert kept
+
+
+def test_large_captured_arrays_are_no_exception(monkeypatch, options):
+    kept, large = [], jnp.ones((3 * 1024, 3 * 1024))
+    monkeypatch.setattr(tracegraph.specializer, "keep_freed_memory", lambda: kept.append(True))
+    tg.function(jax.grad(lambda x, w: layers(x, w) + (large * x[0, 0]).sum()))(X, W)
+    assert dict([IN_BLOCKS]) in options
+    assert kept
+
+
+def test_what_is_compiled_ahead_of_time_can_be_saved(options):
+    compiled = tg.function(deep).lower(X, W).compile()
+    assert dict([IN_BLOCKS]) not in options
+    data, tree = jax_compat.executable_bytes(compiled), jax.tree.structure(((X, W), {}))
+    again = jax_compat.executable_from(data, tree)
+    np.testing.assert_array_equal(again(X, W)[1], compiled(X, W)[1])
+
+
+def test_programs_that_are_kept_on_disk(tmp_path, options):
+    step = tg.function(deep, cache=tg.Cache(tmp_path))
+    step(X, W)
+    assert dict([IN_BLOCKS]) not in options
+    assert not step.cache_info().declined
+    assert step.cache_info().misses == 1
+
+
+def test_programs_that_jax_keeps_on_disk(tmp_path, monkeypatch, options):
+    assert not jax_compat.keeps_executables()
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    try:
+        assert jax_compat.keeps_executables()
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    monkeypatch.setattr(jax_compat, "keeps_executables", lambda: True)
+    tg.function(jax.value_and_grad(lambda x, w: layers(x, w)))(X, W)
+    assert dict([IN_BLOCKS]) not in options
 
 
 def test_a_size_of_the_users_own_leaves_the_library_alone(monkeypatch):

@@ -194,6 +194,21 @@ def test_static_keyword_and_donated_arguments() -> None:
     assert x.is_deleted()
 
 
+def test_the_first_call_after_it_is_a_first_call() -> None:
+    def f(weights: Any, x: Any) -> Any:
+        return weights - jnp.floor(x) * 2
+
+    step = tg.function(f, donate_replaced=True)
+    given, x = jnp.zeros((512, 512)), jnp.ones(512)
+    assert step.verify(given, x, seeds=0).ok
+    assert not given.is_deleted()
+    assert step.retraces()[0].compile_ms == 0
+    step(given, x)
+    assert given.is_deleted()
+    assert step.retraces()[0].compile_ms > 0
+    assert tg.function(f)._cache_size() == 0
+
+
 def test_trees_of_arguments_and_results() -> None:
     def f(tree: Any) -> Any:
         return {"a": tree["w"] @ tree["w"], "b": (tree["b"], None)}

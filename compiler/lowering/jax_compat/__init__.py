@@ -44,6 +44,7 @@ from compiler.lowering.jax_compat.executables import (
     executable_bytes,
     executable_from,
     is_jit_callable,
+    keeps_executables,
 )
 from compiler.lowering.jax_compat.inference import result_avals, trace_settings
 from compiler.lowering.jax_compat.jaxprs import (
@@ -161,6 +162,7 @@ __all__ = [
     "is_unspecified",
     "jaxpr_constants",
     "jaxpr_function",
+    "keeps_executables",
     "key_dtype",
     "learn_classes",
     "library_functions",

@@ -30,6 +30,12 @@ def compile_to_keep(lowered: Any) -> Any:
         return lowered.compile()
 
 
+def keeps_executables() -> bool:
+    """Whether JAX keeps what it compiles for later processes, in a folder of its own."""
+    names = ("jax_enable_compilation_cache", "jax_compilation_cache_dir")
+    return all(getattr(jax.config, name) for name in names)
+
+
 def executable_bytes(compiled: Any) -> bytes:
     """A compiled function as bytes, for this version of JAX, this platform and these devices.
 
