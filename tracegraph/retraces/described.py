@@ -17,6 +17,7 @@ import jax
 import jax.core
 
 from compiler.lowering import jax_compat
+from tracegraph.signatures.signature import Signature
 from tracegraph.signatures.static_leaves import StaticLeaf
 
 _LONGEST: Final = 80
@@ -79,16 +80,14 @@ def describe(
         kwargs: the keyword arguments.
         identity: a number of the function object's own.
     """
-    positions, names = jax_compat.static_positions(jitted)
-    places = {place % len(args) for place in positions} if args else set[int]()
+    signature = Signature(fun, ())
+    named = signature.static_names(len(args), jax_compat.static_positions(jitted))
     leaves: dict[str, Leaf] = {}
     static: dict[str, str] = {}
     trees: dict[str, str] = {}
-    labels = _labels(fun, len(args))
-    given = [(labels[i], value, i in places) for i, value in enumerate(args)]
-    given += [(name, value, name in names) for name, value in kwargs.items()]
-    for label, value, is_static in given:
-        if is_static:
+    given = [(signature.label(i), value) for i, value in enumerate(args)]
+    for label, value in [*given, *kwargs.items()]:
+        if label in named:
             static[label] = short(value)
             continue
         paths, tree = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_static)
@@ -105,18 +104,6 @@ def describe(
 
 def _is_static(leaf: Any) -> bool:
     return isinstance(leaf, StaticLeaf)
-
-
-def _labels(fun: Callable[..., Any], count: int) -> list[str]:
-    """The names of the positional arguments."""
-    try:
-        parameters = list(inspect.signature(fun).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
-    rest = next((p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), "args")
-    return [*names, *(f"{rest}[{i}]" for i in range(max(0, count - len(names))))][:count]
 
 
 def _leaf(value: Any) -> Leaf:

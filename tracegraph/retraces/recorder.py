@@ -62,8 +62,7 @@ class Recorder:
         """
         if traced.jaxpr in self._known:
             return
-        row = self._enter(traced, args, kwargs, is_trace=python_ran)
-        row.trace_ms = milliseconds
+        row = self._enter(traced, args, kwargs, is_trace=python_ran, milliseconds=milliseconds)
         self._traces += python_ran
         self.budgets.check_trace(row, self._traces)
 
@@ -107,13 +106,19 @@ class Recorder:
         return Retraces(self._name, self._history.rows)
 
     def _enter(
-        self, traced: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, is_trace: bool
+        self,
+        traced: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        is_trace: bool,
+        milliseconds: float = 0.0,
     ) -> Retrace:
         call = describe(self._fun, self._jitted, args, kwargs, self._identity)
         call = replace(call, captured=(*call.captured, repr(self._settings.of_program)))
         number = len(self._history.rows) + 1
         changes = self._history.changes_to(call)
-        row = Retrace(number, self._name, changes, calling_line(), is_trace)
+        row = Retrace(number, self._name, changes, calling_line(), is_trace, milliseconds)
         self._known[traced.jaxpr] = (row, call)
         for listener in tuple(LISTENERS):
             listener(row)

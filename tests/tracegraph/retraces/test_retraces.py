@@ -1,5 +1,7 @@
 """Every trace with its cause, in the caller's terms."""
 
+import re
+import time
 from pathlib import Path
 
 import jax
@@ -55,6 +57,15 @@ def test_what_changed_in_the_arguments(first, second, expected):
 def test_a_static_value():
     found = cause_of((X, "a"), (X, "b"), static_argnames="y")
     assert str(found) == "static value of y: a -> b"
+
+
+def test_a_static_value_by_its_place_that_is_passed_by_name():
+    step = tg.function(lambda x, y: x + len(y), static_argnums=1)
+    step(X, y="a")
+    step(X[:1], y="a")
+    assert str(step.retraces()[-1].cause) == "shape of x: (2, 3) -> (1, 3)"
+    step(X[:1], y="b")
+    assert str(step.retraces()[-1].cause) == "static value of y: a -> b"
 
 
 def test_a_setting_of_jax():
@@ -128,6 +139,19 @@ def test_one_warning_after_the_third_trace_for_one_cause():
         step(np.ones(4))
     assert seen[0].filename == __file__
     step(np.ones(5))  # once only: a second would be an error here
+
+
+def test_the_warning_says_how_long_it_took():
+    def slow(x):
+        time.sleep(0.05)
+        return x + 1
+
+    step = tg.function(slow)
+    for size in range(1, 4):
+        step(np.ones(size))
+    with pytest.warns(tg.RetraceWarning) as seen:
+        step(np.ones(4))
+    assert int(re.search(r"took (\d+) ms", str(seen[0].message))[1]) >= 50
 
 
 def test_a_function_decorated_in_a_loop_is_warned_of():
@@ -247,6 +271,20 @@ def test_functions_with_effects():
         step(X)
     jax.effects_barrier()
     assert len(step.retraces()) == 1
+
+
+def test_a_signature_without_effects_beside_one_that_has_some():
+    def f(x, loud):
+        if loud:
+            jax.debug.callback(lambda v: None, x)
+        return x + 1
+
+    step = tg.function(f, static_argnames="loud")
+    for loud in (True, False, False):
+        step(X, loud=loud)
+    jax.effects_barrier()
+    assert len(step.retraces()) == 2
+    assert step.retraces()[1].compile_ms > 0
 
 
 def test_tracing_twice_the_same_is_one_trace():
