@@ -120,7 +120,7 @@ class Plans:
     """So many are kept; the oldest goes first."""
 
     def __init__(self) -> None:
-        self._structures: dict[Any, Structure] = {}
+        self._structures: dict[Any, list[Structure]] = {}
         self._plans: dict[tuple[int, ...], tuple[Any, Plan]] = {}
 
     def pack(self, objects: Sequence[Any]) -> tuple[Structure, list[Any], Plan | None]:
@@ -144,15 +144,16 @@ class Plans:
         self, graphdef: Any, state: Any, count: int, *, in_context: bool
     ) -> tuple[Structure, list[Any]]:
         values, tree = jax.tree.flatten(state)
-        key = (graphdef, tree, in_context)
-        if key not in self._structures:
-            places = nnx_objects.places(state)
-            owners = tuple(path[0] for path in places)
-            paths = tuple(".".join(map(str, path[1:])) for path in places)
-            self._structures[key] = Structure(
-                graphdef, tree, owners, paths, count, in_context, len(self._structures)
-            )
-        return self._structures[key], values
+        alike = self._structures.setdefault((_hash_of(graphdef), tree, in_context), [])
+        for known in alike:
+            if known.graphdef == graphdef:
+                return known, values
+        places = nnx_objects.places(state)
+        owners = tuple(path[0] for path in places)
+        paths = tuple(".".join(map(str, path[1:])) for path in places)
+        number = sum(map(len, self._structures.values()))
+        alike.append(Structure(graphdef, tree, owners, paths, count, in_context, number))
+        return alike[-1], values
 
     def _keep(self, key: tuple[int, ...], objects: Sequence[Any], plan: Plan | None) -> None:
         self._plans.pop(key, None)
@@ -162,6 +163,14 @@ class Plans:
             self._plans.pop(next(iter(self._plans)))
         first = weakref.ref(objects[0], lambda _: self._plans.pop(key, None))
         self._plans[key] = (first, plan)
+
+
+def _hash_of(graphdef: Any) -> int:
+    """Equal for equal graphdefs; nnx lets an attribute that is no value be one without a hash."""
+    try:
+        return hash(graphdef)
+    except TypeError:
+        return 0
 
 
 def packed(structure: Structure, values: Sequence[Any]) -> list[Packed]:

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -166,6 +167,27 @@ def test_metrics_collect():
     found = metrics.compute()
     np.testing.assert_allclose(found["loss"], 1 / 3, rtol=1e-6)
     np.testing.assert_allclose(found["accuracy"], 2 / 3, rtol=1e-6)
+
+
+def test_an_attribute_without_a_hash_is_part_of_the_structure():
+    @dataclass
+    class Config:
+        factor: float
+
+    class Scaled(nnx.Module):
+        def __init__(self, factor):
+            self.config, self.weight = Config(factor), nnx.Param(X)
+
+        def __call__(self, x):
+            runs.append(self.config.factor)
+            return self.weight * x * self.config.factor
+
+    runs, model = [], Scaled(2.0)
+    step = tg.function(lambda model, x: model(x))
+    for factor in (2.0, 2.0, 3.0, 2.0):
+        model.config = Config(factor)
+        np.testing.assert_array_equal(step(model, X), X * X * factor)
+    assert runs == [2.0, 3.0]
 
 
 def test_what_grows_in_the_function_is_there_afterwards():
