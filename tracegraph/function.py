@@ -213,10 +213,10 @@ def function(fun: Any = _UNSAID, /, **options: Any) -> Any:
             pipeline without a word about it does), ``"reassociate"`` or ``"fast"``. It wins over
             what the pipeline's text says; None leaves that as it is.
         autotune: whether to choose by measurement, at the first call of each signature and on its
-            own arguments, between forms that the cost model cannot tell apart: kernels, rules and
-            unroll factors. True takes at most about 30 seconds; an ``Autotune`` says otherwise.
-            The choice is kept on disk for later processes (``TRACEGRAPH_CACHE_DIR``). A function
-            with side effects is not tuned.
+            own arguments, between forms that the cost model cannot tell apart: kernels, rules,
+            unroll factors and some options of XLA's. True takes at most about 30 seconds; an
+            ``Autotune`` says otherwise. The choice is kept on disk for later processes
+            (``TRACEGRAPH_CACHE_DIR``). A function with side effects is not tuned.
         roll_layers: whether equal layers that a Python loop wrote out become one ``scan``, which
             XLA compiles once. The layers' parameters are stacked by a copy at every call;
             ``explain`` says beforehand what it would do. Without it layers are rolled only where

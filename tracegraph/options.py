@@ -182,15 +182,22 @@ def kept(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "fun" in options:
         raise TypeError("function() takes its function by position, not by the keyword fun")
-    rules = options.get("rules", ())
-    return {**options, "rules": rules if isinstance(rules, Rule) else tuple(rules)}
+    rules: Any = options.get("rules", ())
+    return {**options, "rules": list(rules) if hasattr(rules, "__next__") else rules}
 
 
 def _pipeline(
     passes: str | Pipeline | None, rules: Sequence[Rule], numerics: str | Numerics | None
 ) -> Pipeline:
     """The passes to run."""
-    text = DEFAULT_PIPELINE if passes is None else passes
+    text: Any = DEFAULT_PIPELINE if passes is None else passes
+    if not isinstance(text, str | Pipeline):
+        raise TracegraphError(
+            "passes is one text, or a Pipeline",
+            expected='a text such as "inline,cse,dce"',
+            found=repr(text),
+            hint="join the names of the passes by commas",
+        )
     pipeline = text if isinstance(text, Pipeline) else parse_pipeline(text)
     if not rules and numerics is None:
         return pipeline

@@ -94,7 +94,10 @@ def verify_all(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """
     if isinstance(rules, Rule):
         raise TypeError(f"rules is a list of rules: write rules=[{rules.name}]")
-    given = tuple(rules)
+    try:
+        given = tuple(rules)
+    except TypeError:
+        raise TypeError(f"rules is a list of rules, not {rules!r}") from None
     for rule in given:
         _check_kind(rule)
     proved = tuple(dict.fromkeys(given))

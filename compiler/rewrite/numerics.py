@@ -35,15 +35,15 @@ LEVELS: Final = {
 """The levels by the names that users write; the default is ``rounding``."""
 
 
-def parse_level(text: str) -> Numerics:
+def parse_level(text: object) -> Numerics:
     """The level of a user's word for it.
 
     Raises:
         TracegraphError: there is no level of that name.
     """
-    if text in LEVELS:
+    if isinstance(text, str) and text in LEVELS:
         return LEVELS[text]
-    close = difflib.get_close_matches(text, LEVELS, n=1)
+    close = difflib.get_close_matches(str(text), LEVELS, n=1)
     raise TracegraphError(
         f"there is no numerics level named {text!r}",
         expected=", ".join(LEVELS),

@@ -41,6 +41,20 @@ def test_a_switch_is_on_or_off(name):
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"passes": ["cse"]}, tg.TracegraphError, "passes is one text"),
+        ({"numerics": 3}, tg.TracegraphError, "no numerics level named 3"),
+        ({"numerics": ["exact"]}, tg.TracegraphError, "no numerics level named"),
+        ({"rules": 3}, TypeError, "rules is a list of rules, not 3"),
+    ],
+)
+def test_values_of_the_wrong_type_are_said_to_be(options, error, said):
+    with pytest.raises(error, match=said):
+        tg.function(lambda x: x, **options)
+
+
 def test_every_keyword_is_typed():
     """Ours by their defaults, jit's by its own signature."""
     jits = set(inspect.signature(jax.jit).parameters) - {"fun", "abstracted_axes"}

@@ -14,6 +14,7 @@ from compiler.analysis.difference import Changed, compare_graphs
 from compiler.ir.graph import Graph, Operation
 from compiler.ir.naming import Names, assign_names
 from compiler.lowering import jax_compat
+from tracegraph.graphs import is_graph
 from tracegraph.printed import Printed, quantity
 
 jax_compat.hide_frames(__file__)
@@ -66,8 +67,12 @@ class GraphDiff(Printed):
 
 
 def diff(a: Graph, b: Graph) -> GraphDiff:
-    """What changed from one graph to another: ops added, removed and changed, by structure."""
-    found = compare_graphs(a, b)
+    """What changed from one graph to another: ops added, removed and changed, by structure.
+
+    Raises:
+        TracegraphError: one of them is no graph.
+    """
+    found = compare_graphs(is_graph(a), is_graph(b))
     return GraphDiff(a, b, len(found.same), found.changed, found.removed, found.added)
 
 

@@ -132,6 +132,15 @@ def test_model_explorer_nests_by_module_and_region():
     assert "test_exports.py" in facts["line"]
 
 
+def test_a_function_is_no_graph(tmp_path):
+    step = tg.function(lambda x: x)
+    with pytest.raises(tg.TracegraphError, match=r"no graph(.|\n)*step.graph\(\*args\)"):
+        tg.export_graph(step, tmp_path / "a.dot")
+    with pytest.raises(tg.TracegraphError, match=f"no graph(.|\n)*{__file__}"):
+        tg.diff(step, step)
+    assert not list(tmp_path.iterdir())
+
+
 def test_json_keeps_its_schema(graph):
     schema = pytest.importorskip("jsonschema")
     found = json.loads(json.dumps(graph_json(graph)))
