@@ -14,7 +14,7 @@ from benchmarks.timing import Comparison, compare
 from tracegraph.demo import training
 
 BAR = 1.02
-"""Equal, plus the noise that jit shows against itself; both sides compile to the same kernels."""
+"""Equal, plus the noise that jit shows against itself."""
 STEPS = 5
 
 

@@ -65,8 +65,8 @@ class Row:
         difference: the largest difference of any output in relation to its largest element.
         floor: the least seconds that the machine's limits allow for jit's program.
         fired: the rules and kernels that fired, each once.
-        noise: how far jit's own result moves when its arguments move by a few ulps, measured where
-            the values differ.
+        off: the largest difference of any output as a share of what that output may have, which
+            is more where jit's own moves further when its arguments move by a few ulps.
         lead: how many times as fast a rewriting by hand was on another machine; 0 where none was.
         levels: the speed-ups at the numerics levels at which other rules fire.
         by_hand: how many times as fast that rewriting is here, by pairs with tracegraph's side; 0
@@ -86,7 +86,7 @@ class Row:
     difference: float
     floor: float
     fired: tuple[str, ...]
-    noise: float = 0.0
+    off: float = 0.0
     lead: float = 0.0
     levels: dict[str, float] = field(default_factory=dict[str, float])
     by_hand: float = 0.0
@@ -96,8 +96,7 @@ class Row:
     @property
     def is_right(self) -> bool:
         """Whether the values agree, those of the rewriting by hand too."""
-        allowed = max(LARGEST_DIFFERENCE, OWN_NOISE * self.noise)
-        return max(self.difference, self.hand_difference) <= allowed
+        return self.off <= 1 and self.hand_difference <= LARGEST_DIFFERENCE
 
 
 def measure(workload: Workload, group: str, level: str, limits: tuple[float, float]) -> Row:
@@ -115,8 +114,7 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
     first = _first_calls(call, level)
     plain, ours = sides(call, level)
     expected = plain(*given(call))
-    difference = _difference(expected, ours(*given(call)))
-    noise = 0.0 if difference <= LARGEST_DIFFERENCE else _own_noise(call, plain, expected)
+    apart = _apart(expected, ours(*given(call)))
     again = partial(pairs_alone, level, workload.name)
     pairs = until_settled(in_pairs((call, plain), (call, ours)), again)
     gained = speedup(pairs)
@@ -133,12 +131,12 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
         gained,
         first,
         memory,
-        difference,
+        max(apart, default=0.0),
         _floor(compiled[0], limits),
         tuple(dict.fromkeys(fired)),
-        noise,
+        _off(call, plain, expected, apart),
         workload.lead,
-        _other_levels(call, plain, level, fired),
+        _other_levels(workload, call, plain, level, fired),
         gained * left,
         hand_difference,
         is_same_program(*(one.as_text() for one in compiled)),
@@ -154,7 +152,8 @@ def _by_hand(workload: Workload, call: Call, ours: Any, expected: Any) -> tuple[
         return 0.0, 0.0
     written = workload.by_hand.call(call)
     compiled = jax.jit(written.function, donate_argnums=written.donated)
-    difference = _difference(workload.by_hand.kept(expected), compiled(*given(written)))
+    apart = _apart(workload.by_hand.kept(expected), compiled(*given(written)))
+    difference = max(apart, default=0.0)
     return speedup(in_pairs((call, ours), (written, compiled))), difference
 
 
@@ -163,13 +162,17 @@ def _fired(call: Call, side: Any) -> tuple[str, ...]:
     return tuple(firing.rule for firing in side.trace(*call.arguments).rewrites)
 
 
-def _other_levels(call: Call, plain: Any, level: str, fired: tuple[str, ...]) -> dict[str, float]:
+def _other_levels(
+    workload: Workload, call: Call, plain: Any, level: str, fired: tuple[str, ...]
+) -> dict[str, float]:
     """The speed-ups at the levels at which other rules fire than did."""
     found: dict[str, float] = {}
     for other in (one for one in LEVELS if one != level):
         ours = sides(call, other)[1]
         if _fired(call, ours) != fired:
-            found[other] = speedup(in_pairs((call, plain), (call, ours)))
+            again = partial(pairs_alone, other, workload.name)
+            pairs = until_settled(in_pairs((call, plain), (call, ours)), again)
+            found[other] = speedup(pairs)
     return found
 
 
@@ -183,9 +186,15 @@ def sides(call: Call, level: str) -> tuple[Any, Any]:
     return plain, tg.function(fresh, numerics=level, donate_argnums=call.donated)
 
 
-def _own_noise(call: Call, plain: Any, expected: Any) -> float:
-    """How far jit's own result moves, at most, when its arguments move by a few ulps."""
-    return max(_difference(expected, plain(*_near(call, seed))) for seed in range(DRAWS))
+def _off(call: Call, plain: Any, expected: Any, apart: Sequence[float]) -> float:
+    """The largest difference of an output as a share of what it may have."""
+    off = max(apart, default=0.0) / LARGEST_DIFFERENCE
+    if off <= 1:
+        return off
+    draws = [_apart(expected, plain(*_near(call, seed))) for seed in range(DRAWS)]
+    own = [max(moves) for moves in zip(*draws, strict=True)]
+    pairs = zip(apart, own, strict=True)
+    return max(one / max(LARGEST_DIFFERENCE, OWN_NOISE * moves) for one, moves in pairs)
 
 
 def _near(call: Call, seed: int) -> list[Any]:
@@ -211,11 +220,11 @@ def _first_calls(call: Call, level: str) -> float:
     return statistics.median(ratios)
 
 
-def _difference(expected: Any, found: Any) -> float:
-    """The largest difference over all outputs; infinite where nans or integers differ."""
+def _apart(expected: Any, found: Any) -> list[float]:
+    """The largest difference of each output; infinite where nans or integers differ."""
     wanted = jax.tree.leaves(expected)
     both = differences(wanted, jax.tree.leaves(found))
-    return max(map(_relative, both, map(_largest, wanted)), default=0.0)
+    return list(map(_relative, both, map(_largest, wanted)))
 
 
 def _relative(found: Difference, size: float) -> float:

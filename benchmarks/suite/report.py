@@ -189,7 +189,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.by_hand:.2f}" if row.by_hand else "",
         f"{row.lead:.2g}" if row.lead else "",
         ", ".join(f"{level} {ratio:.2f}" for level, ratio in row.levels.items()),
-        f"{row.floor / row.ours:.0%}" if row.ours else "",
+        f"{row.floor / row.ours:.0%}" if row.floor > 0 else "",  # XLA counts less than none of some
         f"{row.first_call:.2f}",
         f"{row.memory:.2f}",
         f"{row.difference:.1e}",
