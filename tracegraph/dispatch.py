@@ -141,19 +141,19 @@ class Dispatcher:
     def _compiled(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """The first call of a signature, at the top level."""
         behind = self._specializer
-        if config.dump_directory() is not None:
-            behind.prepared(args, kwargs)
-            behind.trace(args, kwargs).lower()
-        if behind.effects and behind.captured(args, kwargs).jaxpr.effects:  # each call is a miss
+        if behind.effects and behind.is_known(args, kwargs):  # with effects each call is a miss
             return self._answered(compile, args, kwargs)
-        answer = None if self.warm is None else self.warm.answer(args, kwargs)
+        dumps = config.dump_directory() is not None
+        answer = None if self.warm is None or dumps else self.warm.answer(args, kwargs)
         if answer is not None:
             return answer
         # Traced out here, an error of the user's function or of an option is jit's own, with the
         # user's line; the body finds the trace in jit's cache.
         traced = behind.prepared(args, kwargs)
-        other = behind.answering(traced, args, kwargs)
         with measuring() as spent:
+            if dumps:
+                behind.trace(args, kwargs).lower()
+            other = behind.answering(traced, args, kwargs)
             result = behind.run(compile if other is None else other, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return result
@@ -161,8 +161,6 @@ class Dispatcher:
     def _answered(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A miss without a record."""
         behind = self._specializer
-        if not behind.settings.donates:
-            return behind.run(compile, args, kwargs)
         other = behind.answering(behind.captured(args, kwargs), args, kwargs)
         return behind.run(compile if other is None else other, args, kwargs)
 

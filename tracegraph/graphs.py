@@ -9,7 +9,7 @@ from compiler.ir.graph import Graph
 from tracegraph.userlines import call_site
 
 
-def is_graph(value: Any) -> Graph:
+def checked_graph(value: Any) -> Graph:
     """The value, if it is a graph.
 
     Raises:

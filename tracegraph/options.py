@@ -182,8 +182,14 @@ def kept(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "fun" in options:
         raise TypeError("function() takes its function by position, not by the keyword fun")
-    rules: Any = options.get("rules", ())
-    return {**options, "rules": list(rules) if hasattr(rules, "__next__") else rules}
+    return {**options, "rules": _read(options.get("rules", ()))}
+
+
+def _read(rules: Any) -> Any:
+    try:
+        return rules if isinstance(rules, Rule) else tuple(rules)
+    except TypeError:
+        return rules  # whoever asks for the rules in it says what it is not
 
 
 def _pipeline(

@@ -77,6 +77,10 @@ class Specializer:
         """Whether a trace so far had side effects."""
         return self._capture.effects
 
+    def is_known(self, args: Any, kwargs: Any) -> bool:
+        """Whether the program of a call was compiled before."""
+        return self.recorder.has_compiled(self.captured(args, kwargs))
+
     def captured(self, args: Any, kwargs: Any) -> Any:
         """The trace of the user's Python, from jit's cache where it is there already."""
         return self._capture.captured(args, kwargs)
@@ -85,8 +89,7 @@ class Specializer:
         """The trace of a call, with all that has to be done before it is compiled."""
         traced = self.captured(args, kwargs)
         warn_frozen(jax_compat.jaxpr_constants(traced), traced.fun_name)
-        if self.settings.autotune is not None and not traced.jaxpr.effects:
-            self._tune(traced, args, kwargs)
+        self._tune(traced, args, kwargs)
         self.recorder.check(traced, self.programs.of)
         return traced
 
@@ -154,13 +157,16 @@ class Specializer:
     def apart(self, args: Any, kwargs: Any) -> Any:
         """A jit callable of its own for the program that a call runs.
 
-        What it compiles is in no cache that a call asks, so the call is still traced, tuned and
-        compiled in its own way.
+        What it compiles is in no cache that a call asks, so the call's own first time comes still.
         """
-        traced = self.prepared(args, kwargs)
-        donation = self._capture.donations.of(traced)
-        options = self._jit_options(donation, self.told(traced, args, kwargs))
-        return jax.jit(self._capture.body(), **options)
+        traced = self.captured(args, kwargs)
+        self._tune(traced, args, kwargs)
+        donation, told = self._capture.donations.of(traced), self.told(traced, args, kwargs)
+        key = ("apart", donation.positions, donation.names, told)
+        if key not in self._others:
+            options = self._jit_options(donation, told)
+            self._others[key] = jax.jit(self._capture.body(), **options)
+        return self._others[key]
 
     def _jit_options(self, donation: Donation, chosen: tuple[Option, ...]) -> dict[str, Any]:
         changed: dict[str, Any] = {
@@ -218,7 +224,9 @@ class Specializer:
         """Chooses by measurement, once for each signature; if it fails, the tables choose."""
         settings = self.settings.autotune
         known = self.programs.tuned(traced) is not None
-        if settings is None or known or jax_compat.low_jaxpr(traced) is None:
+        if settings is None or known or traced.jaxpr.effects:
+            return
+        if jax_compat.low_jaxpr(traced) is None:
             return
         leaves = jax_compat.traced_arguments(self.plain, args, kwargs)
         flat = [*jax_compat.traced_consts(traced), *leaves]

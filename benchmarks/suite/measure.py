@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import resource
 import statistics
 import time
@@ -193,8 +194,13 @@ def _off(call: Call, plain: Any, expected: Any, apart: Sequence[float]) -> float
         return off
     draws = [_apart(expected, plain(*_near(call, seed))) for seed in range(DRAWS)]
     own = [max(moves) for moves in zip(*draws, strict=True)]
-    pairs = zip(apart, own, strict=True)
-    return max(one / max(LARGEST_DIFFERENCE, OWN_NOISE * moves) for one, moves in pairs)
+    return max(map(_share, apart, own))
+
+
+def _share(one: float, own: float) -> float:
+    """A difference as a share of what it may be, of an output that moves so far by itself."""
+    allowed = max(LARGEST_DIFFERENCE, OWN_NOISE * own)
+    return one / allowed if math.isfinite(one) else one  # other integers, or a nan: never right
 
 
 def _near(call: Call, seed: int) -> list[Any]:

@@ -74,13 +74,19 @@ def test_a_rewriting_by_hand_may_keep_its_arguments_in_another_form():
 
 
 @pytest.mark.parametrize(
-    ("moves", "right"), [((0.0, 0.0), False), ((1.0, 0.0), False), ((0.0, 6e-4), True)]
+    ("differs", "moves", "right"),
+    [
+        (1e-3, (0.0, 0.0), False),
+        (1e-3, (1.0, 0.0), False),
+        (1e-3, (0.0, 6e-4), True),
+        (float("inf"), (0.0, float("inf")), False),
+    ],
 )
-def test_each_output_differs_by_what_jit_itself_moves_there(monkeypatch, moves, right):
-    apart = iter([[0.0, 1e-3], *[list(moves)] * measuring.DRAWS])
+def test_each_output_differs_by_what_jit_itself_moves_there(monkeypatch, differs, moves, right):
+    apart = iter([[0.0, differs], *[list(moves)] * measuring.DRAWS])
     monkeypatch.setattr(measuring, "_apart", lambda expected, found: next(apart))
     found = row(lambda x: (x + 1, x + 2), jnp.ones(8))
-    assert found.difference == 1e-3
+    assert found.difference == differs
     assert found.is_right == right
 
 

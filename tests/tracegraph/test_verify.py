@@ -209,6 +209,14 @@ def test_the_first_call_after_it_is_a_first_call() -> None:
     assert tg.function(f)._cache_size() == 0
 
 
+def test_a_second_verification_compiles_nothing_anew(options: list[Any]) -> None:
+    step = tg.function(lambda x: jnp.floor(x) * 2, max_ops=1)
+    assert step.verify(X, seeds=0).ok  # what a graph may cost is asked of calls
+    del options[:]
+    assert step.verify(X, seeds=0).ok
+    assert not options
+
+
 def test_trees_of_arguments_and_results() -> None:
     def f(tree: Any) -> Any:
         return {"a": tree["w"] @ tree["w"], "b": (tree["b"], None)}

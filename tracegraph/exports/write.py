@@ -16,7 +16,7 @@ from compiler.lowering import jax_compat
 from tracegraph.exports.as_json import graph_json
 from tracegraph.exports.model_explorer import model_explorer
 from tracegraph.exports.tensorboard import write_tensorboard
-from tracegraph.graphs import is_graph
+from tracegraph.graphs import checked_graph
 from tracegraph.text.python import to_python
 
 jax_compat.hide_frames(__file__)
@@ -62,7 +62,7 @@ def export_graph(graph: Graph, path: str | os.PathLike[str], format: str | None 
             installed.
         OSError: the file cannot be written.
     """
-    target, graph = Path(path), is_graph(graph)
+    target, graph = Path(path), checked_graph(graph)
     wanted = _SUFFIXES.get(target.suffix) if format is None else format
     if wanted == TENSORBOARD:
         return write_tensorboard(graph, target)

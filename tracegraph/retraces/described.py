@@ -81,13 +81,15 @@ def describe(
         identity: a number of the function object's own.
     """
     signature = Signature(fun, ())
-    named = signature.static_names(len(args), jax_compat.static_positions(jitted))
+    positions, names = jax_compat.static_positions(jitted)
+    places = {place + len(args) if place < 0 else place for place in positions}
     leaves: dict[str, Leaf] = {}
     static: dict[str, str] = {}
     trees: dict[str, str] = {}
-    given = [(signature.label(i), value) for i, value in enumerate(args)]
-    for label, value in [*given, *kwargs.items()]:
-        if label in named:
+    given = [(signature.label(i), value, i in places) for i, value in enumerate(args)]
+    given += [(name, value, name in names) for name, value in kwargs.items()]
+    for label, value, is_static in given:
+        if is_static:
             static[label] = short(value)
             continue
         paths, tree = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_static)

@@ -101,6 +101,11 @@ class Recorder:
         if program is not None:
             self.budgets.check_program(known[0], program)
 
+    def has_compiled(self, traced: Any) -> bool:
+        """Whether XLA compiled the program of a trace, as far as was entered."""
+        known = self._known.get(traced.jaxpr)
+        return known is not None and known[0].compile_ms > 0
+
     def rows(self) -> Retraces:
         """All that was entered for the function's code."""
         return Retraces(self._name, self._history.rows)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -107,7 +107,6 @@ class StatefulFunction:
         self._is_plain = bool(nnx_objects.stateful_leaves(shardings))  # they fit objects only
         self._plans = Plans()
         self._in_context: set[Structure] = set()
-        self._functional: set[Hashable] = set()
         self.is_functional = False
 
     def options(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -162,9 +161,7 @@ class StatefulFunction:
         given = len(concerned.given)
         objects = [*concerned.given, *concerned.captured]
         structure, values, plan = self._plans.pack(objects)
-        is_high = plan is None and any(map(nnx_objects.is_high, values))
-        kind = _kind((structure, args, kwargs)) if self._functional else None
-        if is_high or kind in self._functional:
+        if plan is None and any(map(nnx_objects.is_high, values)):
             self.is_functional = True
             raise IsFunctional
         if plan is not None and structure not in self._in_context:
@@ -175,7 +172,6 @@ class StatefulFunction:
                 raise
             except IsFunctional:
                 self.is_functional = True
-                self._functional.add(_kind((structure, args, kwargs)))  # traced for it once
                 raise
             return
         with nnx_objects.update_context():
@@ -259,25 +255,6 @@ class StatefulFunction:
         parts = [id(part) for _, part in nnx_objects.parts(objects)]
         new = [id(part) for one in returned for _, part in nnx_objects.parts([one])]
         return len(set(new)) == len(new) and not set(parts) & set(new)
-
-
-def _kind(call: tuple[Structure, Any, Any]) -> Hashable:
-    """What decides how a call is traced: its trees, and the types of its arrays.
-
-    A number may be static, so it stands for itself; what has no hash is like nothing else.
-    """
-    leaves, tree = jax.tree.flatten(call[1:], is_leaf=nnx_objects.is_stateful)
-    kinds = [type(leaf) if nnx_objects.is_stateful(leaf) else _typed(leaf) for leaf in leaves]
-    try:
-        hash(kinds := tuple(kinds))
-    except TypeError:
-        return object()
-    return call[0], tree, kinds
-
-
-def _typed(leaf: Any) -> Hashable:
-    dtype = getattr(leaf, "dtype", None)
-    return leaf if dtype is None else (np.shape(leaf), dtype)
 
 
 def _in_context(objects: Sequence[Any], result: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from compiler.analysis.difference import Changed, compare_graphs
 from compiler.ir.graph import Graph, Operation
 from compiler.ir.naming import Names, assign_names
 from compiler.lowering import jax_compat
-from tracegraph.graphs import is_graph
+from tracegraph.graphs import checked_graph
 from tracegraph.printed import Printed, quantity
 
 jax_compat.hide_frames(__file__)
@@ -72,7 +72,7 @@ def diff(a: Graph, b: Graph) -> GraphDiff:
     Raises:
         TracegraphError: one of them is no graph.
     """
-    found = compare_graphs(is_graph(a), is_graph(b))
+    found = compare_graphs(checked_graph(a), checked_graph(b))
     return GraphDiff(a, b, len(found.same), found.changed, found.removed, found.added)
 
 

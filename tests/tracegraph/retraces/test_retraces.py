@@ -287,6 +287,19 @@ def test_a_signature_without_effects_beside_one_that_has_some():
     assert step.retraces()[1].compile_ms > 0
 
 
+def test_each_signature_with_effects_is_asked_for_its_budget():
+    def f(x):
+        jax.debug.callback(lambda v: None, x)
+        return jnp.sin(x) + jnp.cos(x) if x.size > 6 else x
+
+    step = tg.function(f, max_ops=2)
+    step(X)
+    step(X)
+    with pytest.raises(tg.BudgetError):
+        step(jnp.ones(7))
+    jax.effects_barrier()
+
+
 def test_tracing_twice_the_same_is_one_trace():
     step = tg.function(lambda x: x + 1)
     step.graph(X)

@@ -35,26 +35,6 @@ def test_new_objects_are_returned_and_the_old_stay_as_they_were():
     assert len(decorated.retraces()) == 1
 
 
-@pytest.mark.parametrize("effect", [False, True])
-def test_once_known_they_are_traced_as_any_function(effect):
-    runs = []
-
-    @tg.function
-    def moved(model):
-        runs.append(True)
-        if effect:
-            jax.debug.callback(lambda _: None, model.bias[...])
-        return jax.tree.map(lambda value: value + 1, model)
-
-    model = moved(make())
-    first = len(runs)
-    for _ in range(3):
-        model = moved(model)
-    jax.effects_barrier()
-    assert len(runs) == first
-    np.testing.assert_array_equal(model.bias[...], 4.0)
-
-
 def test_states_of_optax_over_modules():
     chain = optax.adam(0.1)
 
