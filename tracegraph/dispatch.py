@@ -139,10 +139,12 @@ class Dispatcher:
             return None
 
     def _compiled(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """The first call of a signature, at the top level."""
+        """The first call of a signature, or one more of a program with side effects."""
         behind = self._specializer
-        if behind.effects and behind.is_known(args, kwargs):  # with effects each call is a miss
-            return self._answered(compile, args, kwargs)
+        repeated = behind.repeated(args, kwargs)
+        if repeated is not None:
+            other = behind.answering(repeated, args, kwargs)
+            return behind.run(compile if other is None else other, args, kwargs)
         dumps = config.dump_directory() is not None
         answer = None if self.warm is None or dumps else self.warm.answer(args, kwargs)
         if answer is not None:
@@ -157,12 +159,6 @@ class Dispatcher:
             result = behind.run(compile if other is None else other, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
         return result
-
-    def _answered(self, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """A miss without a record."""
-        behind = self._specializer
-        other = behind.answering(behind.captured(args, kwargs), args, kwargs)
-        return behind.run(compile if other is None else other, args, kwargs)
 
 
 def _state_route(behind: Specializer) -> StateRoute:

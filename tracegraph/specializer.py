@@ -77,9 +77,16 @@ class Specializer:
         """Whether a trace so far had side effects."""
         return self._capture.effects
 
-    def is_known(self, args: Any, kwargs: Any) -> bool:
-        """Whether the program of a call was compiled before."""
-        return self.recorder.has_compiled(self.captured(args, kwargs))
+    def repeated(self, args: Any, kwargs: Any) -> Any:
+        """The trace of a call that is a miss only as each of a program with side effects is.
+
+        None for any other call: its program is new, or C++ would answer it.
+        """
+        if not self.effects:
+            return None
+        traced = self.captured(args, kwargs)
+        is_so = bool(traced.jaxpr.effects) and self.recorder.has_compiled(traced)
+        return traced if is_so else None
 
     def captured(self, args: Any, kwargs: Any) -> Any:
         """The trace of the user's Python, from jit's cache where it is there already."""

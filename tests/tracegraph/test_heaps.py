@@ -13,6 +13,7 @@ import tracegraph as tg
 import tracegraph.specializer
 from compiler.lowering import jax_compat
 from compiler.lowering.heaps import BLOCK, IN_BLOCKS, NAME
+from tracegraph.retraces.clock import measuring
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is for glibc")
 
@@ -92,6 +93,20 @@ def test_only_programs_in_blocks_have_freed_memory_kept(monkeypatch):
     assert not kept
     fresh(X, W)
     assert kept
+
+
+def test_programs_with_side_effects_are_compiled_once(options):
+    def loud(x, w):
+        jax.debug.callback(lambda _: None, x[0, 0])
+        return deep(x, w)
+
+    step = tg.function(loud)
+    step(X, W)
+    assert dict([IN_BLOCKS]) in options
+    with measuring() as spent:
+        step(X, W)
+    jax.effects_barrier()
+    assert not spent.compiled
 
 
 def test_large_captured_arrays_are_no_exception(monkeypatch, options):
