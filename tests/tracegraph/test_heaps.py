@@ -11,6 +11,7 @@ import pytest
 
 import tracegraph as tg
 import tracegraph.specializer
+import tracegraph.tuner
 from compiler.lowering import jax_compat
 from compiler.lowering.heaps import BLOCK, IN_BLOCKS, NAME
 from tracegraph.retraces.clock import measuring
@@ -83,6 +84,17 @@ def test_tuned_functions_have_them_in_this_process_and_the_next(tmp_path, option
         explained = tuned.explain(X, W)
         assert NAME not in str(explained.tuned)
         assert f"XLA is told: {NAME}={BLOCK}" in str(explained)
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_tuning_measures_what_runs(tmp_path, monkeypatch, options, is_kept):
+    kept = []
+    monkeypatch.setattr(tracegraph.tuner, "keep_freed_memory", lambda: kept.append(True))
+    monkeypatch.setattr(jax_compat, "keeps_executables", lambda: is_kept)
+    settings = tg.Autotune(seconds=0, progress=False, folder=tmp_path)
+    tg.function(jax.grad(lambda x, w: layers(x, w)), autotune=settings)(X, W)
+    assert bool(kept) is not is_kept
+    assert (dict([IN_BLOCKS]) in options) is not is_kept
 
 
 def test_only_programs_in_blocks_have_freed_memory_kept(monkeypatch):

@@ -68,6 +68,11 @@ def test_a_static_value_by_its_place_that_is_passed_by_name():
     assert str(step.retraces()[-1].cause) == "static value of y: a -> b"
 
 
+def test_a_static_value_by_its_place_from_the_end():
+    found = cause_of((X, "a"), (X, "b"), static_argnums=-1)
+    assert str(found) == "static value of y: a -> b"
+
+
 def test_a_setting_of_jax():
     step = tg.function(lambda x: x + 1)
     step(X)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from jax import lax
 
+import tracegraph as tg
 from tests.compiler.lowering.kernels.forced import EDGES, both, numbers
 
 BY = {"argmax": "argmax-by-max", "argmin": "argmin-by-min"}
@@ -32,6 +34,15 @@ def test_nans_in_large_arrays_come_first(name, axis, shape):
     x[random.random(shape) < 5e-4] = np.nan
     expected, found = both(BY[name], lambda x: find(x, axis, np.int32), x)
     np.testing.assert_array_equal(expected, found)
+
+
+@pytest.mark.parametrize(("sizes", "pays"), [((32, 65536), False), ((64, 32768), True)])
+def test_few_long_rows_are_left_to_xla(sizes, pays):
+    x = jax.ShapeDtypeStruct(sizes, np.float32)
+    fired = [
+        one.rule for one in tg.function(lambda x: lax.argmax(x, 0, np.int32)).trace(x).rewrites
+    ]
+    assert ("argmax-by-max" in fired) == pays
 
 
 @pytest.mark.parametrize("name", BY)
