@@ -22,6 +22,7 @@ from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.manager import PassManager, Result
 from compiler.passes.pipeline import DEFAULT_PIPELINE, Pipeline, parse_pipeline
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.spread import SpreadDots
 from compiler.passes.tile import TileRows
 from compiler.rewrite.driver import score
 from compiler.rewrite.log import Firing, NearMiss
@@ -168,7 +169,7 @@ def _nearest(program: Program | _Read, firings: Sequence[Firing]) -> list[NearMi
     return sorted(misses.values(), key=lambda miss: -miss.progress)[:MISSES]
 
 
-_LEVELLED: Final = (Rewrite, LowerPlatform, TileRows)
+_LEVELLED: Final = (Rewrite, LowerPlatform, SpreadDots, TileRows)
 
 
 def _level_of(pipeline: Pipeline) -> Numerics:
@@ -179,5 +180,9 @@ def _level_of(pipeline: Pipeline) -> Numerics:
 
 def _without_kernels(pipeline: Pipeline) -> Pipeline:
     """The passes that decide what is computed: neither kernels nor marks."""
-    kept = [s for s in pipeline.split()[0].steps if not isinstance(s, LowerPlatform | TileRows)]
+    kept = [
+        s
+        for s in pipeline.split()[0].steps
+        if not isinstance(s, LowerPlatform | SpreadDots | TileRows)
+    ]
     return Pipeline(tuple(kept))

@@ -143,7 +143,7 @@ class _Search:
             self._options = {**dict(blocks), **self._options}
         end = time.perf_counter() + settings.seconds
         best, chosen, gain, tried = self._compiled(self._program, {}), Choice(), 1.0, 0
-        options = list(alternatives(self._program.captured, list(self._program.rewrites)))
+        options = list(alternatives(self._program))
         with _bar(settings.progress) as bar:
             task = bar.add_task(f"tuning {self._traced.fun_name}", total=len(options))
             for option in options:

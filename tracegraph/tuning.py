@@ -28,12 +28,13 @@ from compiler.passes.base import Pass
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.passes.rewrite import Rewrite
+from compiler.passes.spread import SpreadDots
 from compiler.passes.tile import RULE, TileRows
 from compiler.passes.unroll import Unroll
-from compiler.rewrite.log import Firing
 from compiler.rules import all_rules
 from compiler.rules.registered import registered
 from tracegraph import config
+from tracegraph.program import Program
 
 FACTORS: Final = (2, 4, 8)
 """The unroll factors that are tried."""
@@ -61,42 +62,48 @@ class Choice:
     Attributes:
         skipped: rules and kernels that are left out, by name.
         unroll: how many steps of a scan run at once.
+        spread: whether the products of a scan are taken apart for several cores.
         options: what XLA is told, by name.
     """
 
     skipped: tuple[str, ...] = ()
     unroll: int = 1
+    spread: bool = False
     options: tuple[Option, ...] = ()
 
     def applied(self, pipeline: Pipeline) -> Pipeline:
         """The pipeline that keeps to the choice."""
         changed = _skipping(pipeline, self.skipped)
-        if self.unroll == 1:
-            return changed
+        more: list[Pass] = [_spreading(pipeline)] if self.spread else []
+        more += [Unroll(self.unroll)] if self.unroll > 1 else []
         steps = changed.steps
         kernels = [i for i, step in enumerate(steps) if isinstance(step, LowerPlatform)]
         place = kernels[0] if kernels else len(changed.split()[0].steps)
-        return Pipeline((*steps[:place], Unroll(self.unroll), *steps[place:]))
+        return Pipeline((*steps[:place], *more, *steps[place:]))
 
     def __str__(self) -> str:
         parts = [f"without {name}" for name in self.skipped]
         parts += [f"scans unrolled by {self.unroll}"] if self.unroll > 1 else []
+        parts += ["products of scans on several cores"] if self.spread else []
         parts += [f"{name}={value!r}" for name, value in self.options]
         return ", ".join(parts) or "as the tables and the cost model say"
 
 
-def alternatives(graph: Graph, firings: list[Firing]) -> Iterator[Choice]:
+def alternatives(program: Program) -> Iterator[Choice]:
     """Single departures worth timing: each kernel and rule that fired left out, and unroll factors.
 
-    XLA's options come first, kernels next, then the rules.
+    XLA's options come first, then what several cores may gain by, kernels, and the rules.
     """
     for option in COMPILER_OPTIONS.get(jax.default_backend(), ()):
         yield Choice(options=(option,))
-    fired = list(dict.fromkeys(firing.rule for firing in firings))
+    if jax.default_backend() == "cpu" and cores() > 1:
+        found = _spreading(program.pipeline).applies_to(program.unmarked.graph)
+        yield from [Choice(spread=True)] * found
+    fired = list(dict.fromkeys(firing.rule for firing in program.rewrites))
     for name in sorted(fired, key=lambda name: name not in (*KERNELS, RULE)):
         yield Choice((name,))
     for factor in FACTORS:
-        if any(Unroll(factor).applies_to(op) for op in walk(graph)):
+        if any(Unroll(factor).applies_to(op) for op in walk(program.captured)):
             yield Choice(unroll=factor)
 
 
@@ -104,7 +111,21 @@ def joined(choice: Choice, other: Choice) -> Choice:
     """Both departures at once; the other's unroll factor wins."""
     skipped = tuple(dict.fromkeys((*choice.skipped, *other.skipped)))
     options = tuple({**dict(choice.options), **dict(other.options)}.items())
-    return Choice(skipped, other.unroll if other.unroll > 1 else choice.unroll, options)
+    unroll = other.unroll if other.unroll > 1 else choice.unroll
+    return Choice(skipped, unroll, choice.spread or other.spread, options)
+
+
+def cores() -> int:
+    """How many cores the process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _spreading(pipeline: Pipeline) -> SpreadDots:
+    """The pass at the level of a pipeline's kernels."""
+    levels = [step.numerics for step in pipeline.passes() if isinstance(step, LowerPlatform)]
+    return SpreadDots(levels[0]) if levels else SpreadDots()
 
 
 def _skipping(pipeline: Pipeline, names: tuple[str, ...]) -> Pipeline:
@@ -174,11 +195,12 @@ class Store:
 def _read(data: Mapping[str, Any], key: str) -> Choice | None:
     skipped, unroll, options = data["skipped"], data["unroll"], data["options"]
     right = isinstance(skipped, list) and isinstance(unroll, int) and unroll >= 1
+    spread = data["spread"] is True
     if data["key"] != key or not right:
         return None
     known = {option for options in COMPILER_OPTIONS.values() for option in options}
     kept = tuple(option for option in map(tuple, options) if option in known)
-    return Choice(tuple(map(str, cast("list[object]", skipped))), unroll, kept)
+    return Choice(tuple(map(str, cast("list[object]", skipped))), unroll, spread, kept)
 
 
 def key_of(graph: Graph, pipeline: Pipeline) -> str:
@@ -194,7 +216,7 @@ def key_of(graph: Graph, pipeline: Pipeline) -> str:
         str(device.device_kind),
         platform.machine(),
         platform.processor(),
-        str(os.cpu_count()),
+        str(cores()),
         str(COMPILER_OPTIONS),
         *(f"{name} {version(name)}" for name in _VERSIONS),
     ]

@@ -14,6 +14,7 @@ from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.pipeline import Pipeline, Repeat
 from compiler.passes.rewrite import Rewrite
 from compiler.passes.roll_layers import RollLayers
+from compiler.passes.spread import SpreadDots
 from compiler.passes.tile import TileRows
 from compiler.rewrite.numerics import Numerics, level_name, parse_level
 from compiler.rewrite.rule import Rule
@@ -94,7 +95,7 @@ def _step(step: Pass | Repeat, numerics: str | None, rules: tuple[Rule, ...]) ->
     if isinstance(step, Repeat):
         return replace(step, body=_configured(step.body, numerics, rules))
     level = numerics
-    if isinstance(step, LowerPlatform | TileRows) and level is not None:
+    if isinstance(step, LowerPlatform | SpreadDots | TileRows) and level is not None:
         return replace(step, numerics=level)
     if not isinstance(step, Rewrite):
         return step

@@ -20,6 +20,7 @@ from compiler.passes.inline import InlineCalls
 from compiler.passes.lower_platform import LowerPlatform
 from compiler.passes.rewrite import Rewrite
 from compiler.passes.roll_layers import RollLayers
+from compiler.passes.spread import SpreadDots
 from compiler.passes.tile import TileRows
 from compiler.passes.unroll import Unroll
 
@@ -98,6 +99,7 @@ def _own() -> Mapping[str, type[Pass]]:
         TileRows,
         LowerPlatform,
         RollLayers,
+        SpreadDots,
         Unroll,
         Fuse,
     )

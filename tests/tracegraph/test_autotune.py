@@ -83,6 +83,41 @@ def test_rows_in_blocks_that_do_not_pay_here_are_stored(tmp_path, prefer):
     assert "without rows-in-blocks" in str(step.explain(x, y))
 
 
+def recurrent(x, *weights):
+    def step(state, row):
+        state = jnp.tanh(sum((state @ w for w in weights), row))
+        return state, None
+
+    return jax.lax.scan(step, x[0], x)[0]
+
+
+RECURRENT = (jnp.ones((16, 32, 128)), *(jnp.eye(128) * 0.1,) * 4)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="what the CPU backend runs on a core")
+def test_products_of_loops_go_to_several_cores_where_that_pays(tmp_path, prefer, monkeypatch):
+    monkeypatch.setattr(tuning, "cores", lambda: 2)
+    prefer("spread-dots,low")
+    step = tg.function(recurrent, autotune=tuned(tmp_path))
+    check(step(*RECURRENT), jax.jit(recurrent)(*RECURRENT))
+    (file,) = tmp_path.glob("*.json")
+    assert json.loads(file.read_text())["spread"] is True
+    again = tg.function(recurrent, autotune=tuned(tmp_path))
+    again(*RECURRENT)
+    assert "products of scans on several cores, as measured before" in str(
+        again.explain(*RECURRENT)
+    )
+
+
+@pytest.mark.parametrize(("count", "numerics"), [(1, "rounding"), (2, "exact")])
+def test_products_of_loops_stay_on_one_core(tmp_path, prefer, monkeypatch, count, numerics):
+    monkeypatch.setattr(tuning, "cores", lambda: count)
+    prefer("spread-dots")
+    step = tg.function(recurrent, autotune=tuned(tmp_path), numerics=numerics)
+    check(step(*RECURRENT), jax.jit(recurrent)(*RECURRENT))
+    assert "several cores" not in str(step.explain(*RECURRENT))
+
+
 def test_several_departures_are_joined(tmp_path, prefer):
     prefer("skip=cumsum-by-rows},", "unroll{factor=2}")
     step = tg.function(looped, autotune=tuned(tmp_path))

@@ -57,7 +57,7 @@ def test_spaces_do_not_matter() -> None:
         (
             "cse,folds",
             "expected: inline, canonicalize, fold-constants, cse, dce, rewrite, "
-            "tile-rows, lower-platform, roll-layers, unroll, fuse, repeat",
+            "tile-rows, lower-platform, roll-layers, spread-dots, unroll, fuse, repeat",
         ),
         ("fold-constants{max_element=3}", "did you mean max_elements"),
         ("cse{a=1}", "no options"),
