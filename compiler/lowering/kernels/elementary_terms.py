@@ -37,7 +37,7 @@ MAX_ANGLE: Final = 25000.0
 """Larger angles are more than 2**14 quarters of a turn."""
 
 _SMALL: Final = 2.0**-12
-"""A smaller angle is its own sine and tangent."""
+"""A smaller angle is its own sine, tangent and arctangent."""
 
 _PI: Final = (np.float32(np.pi), np.float32(np.pi - float(np.float32(np.pi))))
 """The number, and what its rounding leaves out."""
@@ -67,7 +67,8 @@ def arctangent(y: Any) -> Any:
     size = jnp.abs(y)
     is_steep = size > 1
     angle = _arctangent(jnp.where(is_steep, 1 / size, size))
-    return jnp.copysign(jnp.where(is_steep, _from(0.5, angle), angle), y)
+    found = jnp.copysign(jnp.where(is_steep, _from(0.5, angle), angle), y)
+    return jnp.where(size < _SMALL, y, found)
 
 
 def arctangent_of_two(y: Any, x: Any) -> Any:

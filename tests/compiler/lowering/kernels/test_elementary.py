@@ -62,6 +62,12 @@ def test_far_angles_and_edges_are_those_of_jit(name, most):
     _same_at_edges(*both("function-of-angle-by-polynomial", function, EDGES[:-1]))
 
 
+@pytest.mark.parametrize("function", [jnp.sin, jnp.tan, jnp.arctan])
+def test_numbers_too_small_for_arithmetic_are_their_own_angles(function):
+    x = jnp.tile(jnp.array([1e-40, -1e-40, 1e-45, -1.2e-38, 1e-38], jnp.float32), 1 << 13)
+    np.testing.assert_array_equal(tg.function(function)(x), jax.jit(function)(x))
+
+
 @pytest.mark.parametrize("name", TO_ANGLES)
 def test_angles_are_precise(name):
     function, exact, bound = TO_ANGLES[name]
