@@ -23,7 +23,8 @@ import weakref
 from collections.abc import Iterable
 
 from compiler.lowering import jax_compat
-from compiler.lowering.check_rule import RuleError, check_company, check_rule
+from compiler.lowering.check_rule import check_company, check_rule
+from compiler.lowering.rule_errors import RuleError
 from compiler.passes.rewrite import forget_rules
 from compiler.rewrite.expression import (
     Expr,

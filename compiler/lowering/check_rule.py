@@ -16,11 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
-from compiler.ir.printer import print_graph
-from compiler.ir.types import ArrayType
-from compiler.ir.walk import walk
 from compiler.lowering.evaluate import Evaluator
 from compiler.lowering.inputs import edge_values, few_numbers, moved, random_arguments
 from compiler.lowering.on_host import device_array
@@ -33,17 +29,21 @@ from compiler.lowering.rule_cases import (
     graph_of,
     variants,
 )
-from compiler.lowering.yardstick import Noise, Verdict, Yardstick
-from compiler.rewrite.match import Search
+from compiler.lowering.rule_errors import (
+    RuleError,
+    broken,
+    differs,
+    does_not_fire,
+    failed,
+    place_of,
+    where_of,
+)
+from compiler.lowering.yardstick import Noise, Yardstick
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.rule import Example, Rule
 
 SEEDS: Final = (0, 1)
 BATCH: Final = 2
-
-
-class RuleError(TracegraphError):
-    """A rule does not keep its word."""
 
 
 def check_rule(rule: Rule, others: Iterable[Rule] = (), *, thorough: bool = True) -> None:
@@ -65,7 +65,7 @@ def check_rule(rule: Rule, others: Iterable[Rule] = (), *, thorough: bool = True
     if not rule.examples:
         raise RuleError(
             f"the rule {rule.name} has no example",
-            where=_place(rule),
+            where=place_of(rule),
             expected="examples=(example(function, argument types), ...)",
             found="none",
             hint="give the smallest JAX program on which it fires",
@@ -81,7 +81,7 @@ def _check_example(rule: Rule, example: Example, thorough: bool) -> None:
     case = base_case(example)
     optimized = _fired(rule, case)
     if optimized is None:
-        raise _does_not_fire(rule, case)
+        raise does_not_fire(rule, case)
     _check_values(rule, case, optimized)
     if rule.transparent:
         _check_transparency(rule, case, optimized)
@@ -95,7 +95,7 @@ def _fired(rule: Rule, case: Case) -> Graph | None:
     """The graph after the rule; None if it did not fire."""
     outcome = apply(rule, case.captured)
     if outcome.log.failures:
-        raise _failed(rule, case, outcome.log.failures[0].error)
+        raise failed(rule, case, outcome.log.failures[0].error)
     return outcome.graph if outcome.log.firings else None
 
 
@@ -132,7 +132,7 @@ def _check_transparency(rule: Rule, case: Case, optimized: Graph) -> None:
         if captured is None:
             continue  # the program itself cannot be transformed so
         if changed is None:
-            raise _broken(rule, f"{case.title}, {title}", "the program can, the rewritten cannot")
+            raise broken(rule, f"{case.title}, {title}", "the program can, the rewritten cannot")
         again = random_arguments(captured, 1)
         _compare(rule, f"{case.title}, {title}", captured, changed, again, numerics)
         _compare_at_ties(rule, f"{case.title}, {title}", captured, changed, again, numerics)
@@ -253,7 +253,7 @@ def _compare(
     verdicts = Yardstick(captured, noisy, expected).verdicts(found, numerics)
     for index, verdict in enumerate(verdicts):
         if not verdict.ok:
-            raise _differs(rule, title, index, verdict, captured)
+            raise differs(rule, title, index, verdict, captured)
 
 
 def check_company(rule: Rule, others: Iterable[Rule]) -> None:
@@ -276,7 +276,7 @@ def _check_company(rule: Rule, captured: Graph, others: Sequence[Rule]) -> None:
     busy = sorted(set(fired), key=fired.count, reverse=True)[:3]
     raise RuleError(
         f"the rule {rule.name} does not come to an end beside other rules",
-        where=_where(rule, captured),
+        where=where_of(rule, captured),
         expected="rules that lead to one form",
         found=f"these undo each other's work: {', '.join(busy)}",
         hint="add a guard to one of them, or let it lead to the other's normal form",
@@ -287,82 +287,15 @@ def _check_rejection(rule: Rule, example: Example) -> None:
     case = base_case(example)
     outcome = apply(rule, case.captured)
     if outcome.log.failures:
-        raise _failed(rule, case, outcome.log.failures[0].error)
+        raise failed(rule, case, outcome.log.failures[0].error)
     near = outcome.log.near_misses.get(rule.name)
     reason = near.miss.reason if near else "no op of the pattern was there"
     if not outcome.log.firings and example.reason in reason:
         return
     raise RuleError(
         f"the rule {rule.name} does not refuse a program that it says it refuses",
-        where=_where(rule, case.captured),
+        where=where_of(rule, case.captured),
         expected=f"no firing, because of: {example.reason or 'any reason'}",
         found="it fired" if outcome.log.firings else f"no firing, because of: {reason}",
         hint="correct the guard, or the example among its rejects",
-    )
-
-
-def _place(rule: Rule) -> str:
-    """The line on which the rule's replacement is written, which is in the rule's own lines."""
-    code = getattr(rule.replace, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else ""
-
-
-def _where(rule: Rule, graph: Graph) -> str:
-    types = ", ".join(str(v.type) for v in graph.parameters if isinstance(v.type, ArrayType))
-    return f"{_place(rule)}, on arguments ({types})"
-
-
-def _does_not_fire(rule: Rule, case: Case) -> RuleError:
-    return RuleError(
-        f"the rule {rule.name} does not fire on its own example",
-        where=_where(rule, case.captured),
-        expected="at least one firing",
-        found=f"none: {_reason(rule, case.captured)}",
-        hint=f"this is what the rule sees:\n{print_graph(case.captured)}",
-    )
-
-
-def _reason(rule: Rule, graph: Graph) -> str:
-    """Why a rule does not fire, also where its outline alone says so."""
-    near = apply(rule, graph).log.near_misses.get(rule.name)
-    if near is not None:
-        return near.miss.reason
-    for op in walk(graph):
-        search = Search()
-        if op.name in rule.roots and not list(search.matches(rule.pattern, op)):
-            return search.miss.reason
-    return f"there is no op {' or '.join(sorted(rule.roots))}"
-
-
-def _failed(rule: Rule, case: Case, error: Exception) -> RuleError:
-    inner = error if isinstance(error, TracegraphError) else None
-    found = inner.what if inner else f"{type(error).__name__}: {error}"
-    return RuleError(
-        f"the rule {rule.name} fails on its own example, {case.title}",
-        where=_where(rule, case.captured),
-        expected=inner.expected if inner else "guards and a replacement that do not raise",
-        found=f"{found}; {inner.found}" if inner and inner.found else found,
-        hint=inner.hint if inner else "see the error that this one comes from",
-    )
-
-
-def _broken(rule: Rule, title: str, found: str) -> RuleError:
-    return RuleError(
-        f"the rule {rule.name} is not transparent: {title}",
-        where=_place(rule),
-        expected="derivatives and batches wherever the original has them",
-        found=found,
-        hint="write transparent=False, or replace by ops with the same derivative rules",
-    )
-
-
-def _differs(rule: Rule, title: str, index: int, verdict: Verdict, captured: Graph) -> RuleError:
-    found = verdict.difference
-    return RuleError(
-        f"the rule {rule.name} changes values beyond its class, {title}",
-        where=_where(rule, captured),
-        expected=f"{rule.numerics.name}: a relative difference of at most {verdict.allowed:.3g}",
-        found=f"output {index} differs by {found.relative:.3g} ({found.ulps} ulps), "
-        f"{found.misplaced} nans or infinities in other places, most at {found.index}",
-        hint="correct the law, add a guard, or declare the class that it really has",
     )

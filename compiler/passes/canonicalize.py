@@ -13,7 +13,8 @@ from compiler.passes import arithmetic_identities, shape_identities
 from compiler.passes.arithmetic_identities import arithmetic_identity
 from compiler.passes.base import Pass
 from compiler.passes.shape_identities import compose, shape_identity
-from compiler.rewrite.rewriter import Rewriter, same_types
+from compiler.rewrite.rewriter import Rewriter
+from compiler.rewrite.type_checks import same_types
 
 IDENTITIES: Final = arithmetic_identities.NAMES | shape_identities.NAMES
 """The ops that some identity is about."""

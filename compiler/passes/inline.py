@@ -11,7 +11,8 @@ from compiler.ir.attributes import Attribute, EnumValue
 from compiler.ir.graph import Graph, Operation, Region
 from compiler.ir.walk import count_ops, walk
 from compiler.passes.base import Pass
-from compiler.rewrite.rewriter import Rewriter, same_types
+from compiler.rewrite.rewriter import Rewriter
+from compiler.rewrite.type_checks import same_types
 
 JIT: Final = frozenset({"jit", "pjit"})
 CALLS: Final = JIT | {"closed_call", "core_call"}

@@ -14,10 +14,11 @@ from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk
 from compiler.ops.elementwise import ELEMENTWISE
 from compiler.passes.base import Pass
-from compiler.rewrite.driver import RuleSet, apply_rules
+from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.numerics import Numerics, parse_level
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Rule
+from compiler.rewrite.rule_set import RuleSet
 
 MIN_ELEMENTS: Final = 64
 """No kernel is measured to pay for an op all of whose arrays have fewer."""

@@ -11,10 +11,11 @@ from typing import ClassVar, Final
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
 from compiler.passes.base import Pass
-from compiler.rewrite.driver import RuleSet, apply_rules
+from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.numerics import parse_level
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Rule
+from compiler.rewrite.rule_set import RuleSet
 from compiler.rules import all_rules, groups
 from compiler.rules.registered import registered
 

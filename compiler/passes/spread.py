@@ -9,9 +9,10 @@ from typing import ClassVar
 from compiler.ir.graph import Graph
 from compiler.ir.walk import walk
 from compiler.passes.base import Pass
-from compiler.rewrite.driver import RuleSet, apply_rules
+from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.numerics import parse_level
 from compiler.rewrite.rewriter import Rewriter
+from compiler.rewrite.rule_set import RuleSet
 from compiler.rewrite.scans import Scan
 from compiler.rules.scan_columns import RULE, columns_of_parts
 

@@ -21,6 +21,7 @@ from compiler.ir.locations import UNKNOWN, Location, fuse, nest
 from compiler.ir.types import ArrayType, Type
 from compiler.rewrite.fragment import Fragment
 from compiler.rewrite.log import RewriteLog
+from compiler.rewrite.type_checks import check_no_operand_effects, check_types
 
 
 class Rewriter:
@@ -137,7 +138,7 @@ class Rewriter:
         Raises:
             TracegraphError: the values are not of exactly the results' types.
         """
-        _check_types(op, "results", [v.type for v in op.results], [v.type for v in values])
+        check_types(op, "results", [v.type for v in op.results], [v.type for v in values])
         for old, new in zip(op.results, values, strict=True):
             _pass_on_hint(old, new)
             mutate.replace_uses(old, new)
@@ -152,7 +153,7 @@ class Rewriter:
         Raises:
             TracegraphError: the types differ.
         """
-        _check_types(old.producer, "a value", [old.type], [new.type])
+        check_types(old.producer, "a value", [old.type], [new.type])
         if old is new or not old.has_uses:
             return
         self._count(old.producer)
@@ -176,7 +177,7 @@ class Rewriter:
             TracegraphError: the types differ.
         """
         old = op.operands[index]
-        _check_types(op, f"operand {index}", [old.type], [value.type])
+        check_types(op, f"operand {index}", [old.type], [value.type])
         if old is value:
             return
         self._count(op)
@@ -235,7 +236,7 @@ class Rewriter:
         Raises:
             TracegraphError: an effect of the op is tied to the position of an operand.
         """
-        _check_no_operand_effects(op)
+        check_no_operand_effects(op)
         regions, op.regions = op.regions, ()
         new = self.create(
             op,
@@ -270,7 +271,7 @@ class Rewriter:
             TracegraphError: the arguments' types are not the parameters'.
         """
         parameters = region.parameters
-        _check_types(op, "arguments", [v.type for v in parameters], [v.type for v in arguments])
+        check_types(op, "arguments", [v.type for v in parameters], [v.type for v in arguments])
         self._count(op)
         for parameter, argument in zip(parameters, arguments, strict=True):
             mutate.replace_uses(parameter, argument)
@@ -281,11 +282,6 @@ class Rewriter:
             mutate.set_location(inner, nest(op.location, scope, inner.location))
             mutate.insert_before(_home(op), op, inner)
         return outputs
-
-
-def same_types(left: Sequence[Value], right: Sequence[Value]) -> bool:
-    """Whether the values agree one by one in shape, element type, weak type and sharding."""
-    return [value.type for value in left] == [value.type for value in right]
 
 
 def _home(op: Operation) -> Region:
@@ -302,30 +298,3 @@ def _pass_on_hint(old: Value, new: Value) -> None:
 
 def _builder_before(anchor: Operation) -> Builder:
     return Builder(_home(anchor), anchor)
-
-
-def _check_types(
-    op: Operation | None, what: str, expected: Sequence[Type], found: Sequence[Type]
-) -> None:
-    if list(expected) == list(found):
-        return
-    raise TracegraphError(
-        f"a rewrite of {op.name if op else 'a parameter'} would change the type of {what}",
-        where=str(op.location) if op else "",
-        expected=", ".join(map(str, expected)),
-        found=", ".join(map(str, found)),
-        hint="replace a value only by one of the same shape, dtype, weak type and sharding",
-    )
-
-
-def _check_no_operand_effects(op: Operation) -> None:
-    tied = [str(effect) for effect in op.effects if effect.operand is not None]
-    if not tied:
-        return
-    raise TracegraphError(
-        f"{op.name} cannot be rebuilt with other operands",
-        where=str(op.location),
-        expected="effects that name no operand",
-        found=", ".join(sorted(tied)),
-        hint="leave ops that read or write references as they are",
-    )

@@ -27,7 +27,8 @@ import jax
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
 from tracegraph import config
-from tracegraph.warm.fingerprint import UnfingerprintableError, fingerprint
+from tracegraph.warm.digester import UnfingerprintableError
+from tracegraph.warm.fingerprint import fingerprint
 from tracegraph.warm.store import Store, UntrustedEntryError
 
 MAX_BYTES: Final = 2 << 30

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from compiler.lowering.check_rule import RuleError, check_rule
+from compiler.lowering.check_rule import check_rule
 from compiler.lowering.convert_types import to_type
 from compiler.lowering.host import JaxHost
+from compiler.lowering.rule_errors import RuleError
 from compiler.rewrite.expression import constant, traced
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, variables

@@ -10,13 +10,14 @@ import pytest
 import compiler.lowering.host  # noqa: F401  the installed JAX behind the types of new ops
 from compiler.ir import Graph, clone, parse_graph, print_graph, structurally_equal, verify
 from compiler.lowering.import_jaxpr import import_jaxpr
-from compiler.rewrite.driver import RuleSet, apply_rules
+from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.expression import constant, like, new, shape, traced
 from compiler.rewrite.log import RewriteLog
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, region, var, variables
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Refusal, Rule
+from compiler.rewrite.rule_set import RuleSet
 
 x, y = variables("x y")
 

@@ -19,7 +19,8 @@ from compiler.ir import (
     verify,
 )
 from compiler.ir.types import ArrayType
-from compiler.rewrite.rewriter import Rewriter, same_types
+from compiler.rewrite.rewriter import Rewriter
+from compiler.rewrite.type_checks import same_types
 
 TEXT = """tracegraph.ir 1
 graph @f(%x: f32[], %y: f32[]) -> (f32[]) {

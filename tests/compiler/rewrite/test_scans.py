@@ -13,12 +13,13 @@ from compiler.ir import clone, structurally_equal, verify
 from compiler.lowering.evaluate import evaluate
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.ops.host import host
-from compiler.rewrite.driver import RuleSet, apply_rules
+from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op
 from compiler.rewrite.regions import Outside, depending, graph_between, ops_behind
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Rule, WithReaders
+from compiler.rewrite.rule_set import RuleSet
 from compiler.rewrite.scans import Scan, ScanDraft
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -16,7 +16,8 @@ import optax
 import pytest
 from flax import linen
 
-from tracegraph.warm.fingerprint import UnfingerprintableError, fingerprint
+from tracegraph.warm.digester import UnfingerprintableError
+from tracegraph.warm.fingerprint import fingerprint
 
 
 def made(source, **scope):
