@@ -17,6 +17,11 @@ _FILLED: Final = frozenset({"broadcast_in_dim", "reshape"})
 _OF_A_CONSTANT: Final = _FILLED | {CONSTANT}
 
 
+def is_constant(value: Value) -> bool:
+    """Whether a constant makes the value."""
+    return value.producer is not None and value.producer.name == CONSTANT
+
+
 def constant_value(value: Value) -> Array | None:
     """The array that a value always is; None where that is not known."""
     op = value.producer

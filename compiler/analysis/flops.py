@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import log2, prod
 from typing import Final, NamedTuple
 
-from compiler.ir.graph import Operation
+from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
 from compiler.ops import parameters
 from compiler.ops.collective import COLLECTIVES
@@ -45,15 +45,16 @@ def arithmetic_of(op: Operation) -> Arithmetic:
 
 def result_size(op: Operation) -> int:
     """The elements of the first result."""
-    return _size(op.results[0].type)
+    return elements(op.results[0])
 
 
-def _size(type: object) -> int:
-    return type.size if isinstance(type, ArrayType) else 0
+def elements(value: Value) -> int:
+    """How many elements a value has; none for tokens and references."""
+    return value.type.size if isinstance(value.type, ArrayType) else 0
 
 
 def _operand_size(op: Operation) -> int:
-    return _size(op.operands[0].type)
+    return elements(op.operands[0])
 
 
 def _nothing(op: Operation) -> Arithmetic:
@@ -132,7 +133,7 @@ def _convolution(op: Operation) -> Arithmetic:
 def _scatter(op: Operation) -> Arithmetic:
     """One combination for each element of the updates."""
     combines = op.name != "scatter"
-    return Arithmetic(_size(op.operands[2].type) if combines else 0)
+    return Arithmetic(elements(op.operands[2]) if combines else 0)
 
 
 def _cubic(op: Operation) -> Arithmetic:
@@ -144,7 +145,7 @@ def _cubic(op: Operation) -> Arithmetic:
 def _triangular_solve(op: Operation) -> Arithmetic:
     """n² for each right-hand side."""
     n = parameters.static_shape(op.operands[0])[-1]
-    return Arithmetic(n * _size(op.operands[1].type))
+    return Arithmetic(n * elements(op.operands[1]))
 
 
 def _fourier(op: Operation) -> Arithmetic:
@@ -156,7 +157,7 @@ def _fourier(op: Operation) -> Arithmetic:
 
 def _random(op: Operation) -> Arithmetic:
     """About twenty rounds of five integer ops for each pair of words."""
-    return Arithmetic(sum(_size(value.type) for value in op.results) * 50, exact=False)
+    return Arithmetic(sum(elements(value) for value in op.results) * 50, exact=False)
 
 
 _RULES: Final[dict[str, Rule]] = {

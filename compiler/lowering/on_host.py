@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from compiler.analysis.flops import elements
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
 from compiler.ops.definition import NotExact, lookup
@@ -35,7 +36,7 @@ def host_runner(op: Operation) -> Callable[[Sequence[Any]], Sequence[Any] | None
     values = (*op.operands, *op.results)
     if evaluate is None or op.effects or op.context is not None or not all(map(_is_plain, values)):
         return None
-    if sum(_size(value) for value in values) > MAX_ELEMENTS or _is_reciprocal(op):
+    if sum(elements(value) for value in values) > MAX_ELEMENTS or _is_reciprocal(op):
         return None
 
     def run(operands: Sequence[Any]) -> Sequence[Any] | None:
@@ -60,10 +61,6 @@ def _is_plain(value: Value) -> bool:
 def _is_reciprocal(op: Operation) -> bool:
     """Whether XLA multiplies by one over a single divisor, which rounds twice."""
     return op.name == "div" and op.operands[0].type != op.operands[1].type
-
-
-def _size(value: Value) -> int:
-    return value.type.size if isinstance(value.type, ArrayType) else 0
 
 
 def _is_anywhere(value: Any) -> bool:

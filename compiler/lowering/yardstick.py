@@ -29,9 +29,9 @@ import ml_dtypes
 import numpy as np
 
 from compiler.analysis.cost import cost_of
+from compiler.analysis.flops import elements
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Graph, Operation
-from compiler.ir.types import ArrayType, Type
 from compiler.ir.walk import walk
 from compiler.lowering import jax_compat
 from compiler.lowering.arguments import Values, numeric_dtype
@@ -179,12 +179,8 @@ def rounding_of(op: Operation) -> float:
     rounds = bool(op.regions) or family in _ROUNDING_FAMILIES or op.name in _ALSO_ROUNDING
     if not rounds or op.name in _NEVER_ROUNDING or not op.results or _is_lossless_conversion(op):
         return 0.0
-    size = max((_size(value.type) for value in op.results), default=1)
+    size = max((elements(value) for value in op.results), default=1)
     return max(1.0, sqrt(cost_of(op).flops / max(size, 1)))
-
-
-def _size(type: Type) -> int:
-    return type.size if isinstance(type, ArrayType) else 0
 
 
 def _is_lossless_conversion(op: Operation) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from compiler.analysis.constants import uniform
-from compiler.ir.graph import CONSTANT, Graph, Operation, Value
+from compiler.analysis.constants import is_constant, uniform
+from compiler.ir.graph import Graph, Operation, Value
 from compiler.ir.walk import walk
 from compiler.ops.definition import is_removable, lookup
 from compiler.passes import arithmetic_identities, shape_identities
@@ -96,12 +96,8 @@ def _identity(op: Operation) -> Value | None:
 
 def _put_constant_last(op: Operation, rewriter: Rewriter) -> None:
     first, second, *rest = op.operands
-    if _is_constant(first) and not _is_constant(second):
+    if is_constant(first) and not is_constant(second):
         rewriter.set_operands(op, (second, first, *rest))
-
-
-def _is_constant(value: Value) -> bool:
-    return value.producer is not None and value.producer.name == CONSTANT
 
 
 def _take_branch(op: Operation, rewriter: Rewriter) -> None:

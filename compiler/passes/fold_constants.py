@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from compiler.analysis.constants import constant_value
+from compiler.analysis.constants import constant_value, is_constant
 from compiler.ir.attributes import Array, Dense
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, Value
@@ -84,7 +84,7 @@ class FoldConstants(Pass):
 
 def _constant_operands(op: Operation) -> list[Array] | None:
     """The operands' elements, if the op may be folded and all of them are known."""
-    if op.name == CONSTANT or not all(map(_is_constant, op.operands)):
+    if op.name == CONSTANT or not all(map(is_constant, op.operands)):
         return None
     if lookup(op.name).evaluate is None or not is_removable(op):
         return None
@@ -93,11 +93,6 @@ def _constant_operands(op: Operation) -> list[Array] | None:
     arrays = [constant_value(value) for value in op.operands]
     known = [array for array in arrays if array is not None]
     return known if len(known) == len(arrays) else None
-
-
-def _is_constant(value: Value) -> bool:
-    """Whether it may be worth looking at: asked first, because most operands are none."""
-    return value.producer is not None and value.producer.name == CONSTANT
 
 
 def _plain_type(value: Value) -> ArrayType | None:

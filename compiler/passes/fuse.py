@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from compiler.analysis.cost import VIEWS, Cost, cost_of, nbytes, total
+from compiler.analysis.flops import elements
 from compiler.ir.graph import Graph, Operation, Region, Value
 from compiler.ir.locations import Frame
 from compiler.ir.types import ArrayType
@@ -203,7 +204,7 @@ def _repeats(op: Operation, group: _Group) -> int:
 def _fan_out(op: Operation, reader: Operation) -> int:
     if reader.name in REDUCTIONS or reader.result.type is op.result.type:
         return 1
-    size, wanted = _size(op.result), _size(reader.result)
+    size, wanted = elements(op.result), elements(reader.result)
     return -(-wanted // size) if size else 1
 
 
@@ -214,10 +215,6 @@ def _pays(op: Operation, repeats: int) -> bool:
     cost: Cost = cost_of(op)
     work = cost.flops + FLOPS_PER_TRANSCENDENTAL * cost.transcendentals
     return work * (repeats - 1) <= MAX_FLOPS_PER_BYTE * 2 * nbytes(op.result)
-
-
-def _size(value: Value) -> int:
-    return value.type.size if isinstance(value.type, ArrayType) else 0
 
 
 def _bytes_saved(members: Iterable[Operation]) -> int:

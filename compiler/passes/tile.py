@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
+from compiler.analysis.constants import is_constant
 from compiler.analysis.cost import cost_of, total
 from compiler.ir.equality import same_context
-from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
+from compiler.ir.graph import Graph, Operation, Region, Value
 from compiler.ir.locations import fuse
 from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk_regions
@@ -153,11 +154,7 @@ class _Part:
 def _inputs(stage: Stage) -> list[Value]:
     """What a stage reads from outside but constants, each once."""
     read = (value for op in stage.ordered() for value in op.operands)
-    return [v for v in dict.fromkeys(read) if v not in stage.places and not _is_constant(v)]
-
-
-def _is_constant(value: Value) -> bool:
-    return value.producer is not None and value.producer.name == CONSTANT
+    return [v for v in dict.fromkeys(read) if v not in stage.places and not is_constant(v)]
 
 
 def _is_read_outside(value: Value, stage: Stage) -> bool:

@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from compiler.analysis.flops import elements
 from compiler.ir.graph import Operation, Region, Value
 from compiler.ir.types import ArrayType
 from compiler.ops.parameters import dot_dimensions, static_shape
@@ -55,11 +56,7 @@ def _is_seed(op: Operation, least: int) -> bool:
         return False
     if not isinstance(type.dtype, np.dtype) or type.dtype.kind not in "fV":
         return False
-    return type.size >= GROWTH * sum(_size(value) for value in op.operands)
-
-
-def _size(value: Value) -> int:
-    return value.type.size if isinstance(value.type, ArrayType) else 0
+    return type.size >= GROWTH * sum(elements(value) for value in op.operands)
 
 
 def _loops(op: Operation) -> Iterator[list[int]]:

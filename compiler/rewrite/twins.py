@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from compiler.analysis.constants import is_constant
 from compiler.ir.attributes import attribute_key
 from compiler.ir.equality import regions_equal, same_context
 from compiler.ir.graph import CONSTANT, Operation, Region, Value
@@ -102,7 +103,7 @@ def _twin(home: Region, op: Operation, found: Mapping[Value, Value]) -> Operatio
     if not op.operands:
         return next((other for other in home if not other.operands and is_alike(other, op)), None)
     pivots = [found[value] for value in op.operands if value in found]
-    if not pivots or not all(value in found or _is_constant(value) for value in op.operands):
+    if not pivots or not all(value in found or is_constant(value) for value in op.operands):
         return None
     pivot = min(pivots, key=lambda value: value.use_count)
     for other in pivot.readers:
@@ -118,7 +119,3 @@ def _has_operands(other: Operation, op: Operation, found: Mapping[Value, Value])
     return all(
         found.get(inner) is outer or is_same_constant(inner, outer) for inner, outer in pairs
     )
-
-
-def _is_constant(value: Value) -> bool:
-    return value.producer is not None and value.producer.name == CONSTANT

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import jax.numpy as jnp
 
+from compiler.analysis.flops import elements
 from compiler.ir.attributes import EnumValue
 from compiler.ir.graph import Operation, Value
 from compiler.ops.elementwise import ELEMENTWISE
@@ -74,7 +74,7 @@ def _places(gather: Operation) -> Places | None:
 
 def _of_elementwise(m: Match) -> Replacement:
     """Only the elements that are read are computed."""
-    if _size(m.root.result) >= _size(m.inner.result):
+    if elements(m.root.result) >= elements(m.inner.result):
         return Refusal("it saves nothing: as many elements are read as there are")
     places = _places(m.root)
     if places is None:
@@ -86,10 +86,6 @@ def _of_elementwise(m: Match) -> Replacement:
     if not _clips(m.root) and not _keeps_nan(m):
         return Refusal("what is out of range would be computed from what is filled in")
     return like(m.inner, whole)
-
-
-def _size(value: Value) -> int:
-    return math.prod(shape(value))
 
 
 def _clips(gather: Operation) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from compiler.analysis.constants import constant_value, uniform
+from compiler.analysis.flops import elements
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
@@ -57,7 +58,7 @@ class Counting:
 
     def _checked(self, value: Value, line: Line | None) -> Line | None:
         """The line, if the value is one number and each of the line's fits its type."""
-        return _fitting(value, line, self._scan.length - 1) if _size(value) == 1 else None
+        return _fitting(value, line, self._scan.length - 1) if elements(value) == 1 else None
 
     def _parameter(self, value: Value) -> Line | None:
         scan = self._scan
@@ -239,10 +240,6 @@ def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 def _sizes(value: Value) -> tuple[int, ...]:
     return static_shape(value) if isinstance(value.type, ArrayType) else ()
-
-
-def _size(value: Value) -> int:
-    return value.type.size if isinstance(value.type, ArrayType) else 0
 
 
 def _dtype(value: Value) -> np.dtype[Any]:

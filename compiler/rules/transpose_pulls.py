@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from compiler.analysis.constants import constant_value
+from compiler.analysis.flops import elements
 from compiler.ir.graph import Operation, Value
 from compiler.ops.parameters import integer, integer_table, integers
 from compiler.rewrite.expression import Term, constant, like, shape
@@ -60,7 +61,7 @@ class Pull:
             return PULLS[op.name](self, op, order)
         if order == tuple(range(len(order))):
             return value
-        array = constant_value(value) if _size(value) <= MAX_CONSTANT else None
+        array = constant_value(value) if elements(value) <= MAX_CONSTANT else None
         if array is not None:
             return constant(np.ascontiguousarray(np.transpose(array, order)), like=value)
         if op is not None and op.name == "transpose":
@@ -109,11 +110,7 @@ def _takes_over(value: Value) -> bool:
         return False
     if op.name == "iota":
         return not op.operands
-    return op.name == "broadcast_in_dim" and 2 * _size(op.operands[0]) <= _size(value)
-
-
-def _size(value: Value) -> int:
-    return int(np.prod(shape(value), dtype=np.int64))
+    return op.name == "broadcast_in_dim" and 2 * elements(op.operands[0]) <= elements(value)
 
 
 def _elementwise(pull: Pull, op: Operation, order: Order) -> Term:

@@ -20,8 +20,9 @@ from typing import Any, Final, TypeAlias
 
 from jax import lax
 
+from compiler.analysis.constants import is_constant
 from compiler.ir.attributes import attribute_key
-from compiler.ir.graph import CONSTANT, Graph, Operation, Value
+from compiler.ir.graph import Graph, Operation, Value
 from compiler.ir.types import ArrayType
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr, primitive_and_params
@@ -198,11 +199,6 @@ class Kernel:
 _made: Final[dict[object, Graph]] = {}
 MAX_MADE: Final = 256
 """So many graphs are kept; a program of many layers uses few, each many times."""
-
-
-def is_constant(value: Value) -> bool:
-    """Whether the value is a constant, by which a kernel may decide."""
-    return value.producer is not None and value.producer.name == CONSTANT
 
 
 def inputs_of(m: Match) -> list[Value]:

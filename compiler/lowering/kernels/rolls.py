@@ -20,7 +20,8 @@ from typing import Any, Final
 import jax.numpy as jnp
 from jax import lax
 
-from compiler.ir.graph import CONSTANT, Operation, Value
+from compiler.analysis.constants import is_constant
+from compiler.ir.graph import Operation, Value
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.kernels.kernel import Evidence, Kernel, product
@@ -132,7 +133,7 @@ def cluster_of(root: Operation) -> Cluster:
             ops.add(producer)
             pending += producer.operands
     inner = {result for op in ops for result in op.results}
-    outer = [value for value in leaves if value not in inner and not _is_known(value)]
+    outer = [value for value in leaves if value not in inner and not is_constant(value)]
     return Cluster(outer, rolls)
 
 
@@ -140,10 +141,6 @@ def _joins(op: Operation, ops: set[Operation]) -> bool:
     if op.name not in ELEMENTWISE or len(ops) >= MAX_OPS:
         return False
     return all(reader in ops for reader in op.result.readers)
-
-
-def _is_known(value: Value) -> bool:
-    return value.producer is not None and value.producer.name == CONSTANT
 
 
 def _reads(m: Match) -> list[Value]:
