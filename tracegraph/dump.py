@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from compiler.ir.printer import print_graph
 from compiler.ir.walk import count_ops
 from compiler.rewrite.numerics import level_name
 from tracegraph import config
-from tracegraph.program import Program, Stage, warn_failed
+from tracegraph.program import OptimizationWarning, Program, Stage
+from tracegraph.userlines import user_level
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 INDEX: Final = "index.md"
@@ -38,7 +40,13 @@ def dump_once(program: Program, lowered: Any) -> Path | None:
     try:
         program.dumped = write_dump(program, lowered, directory)
     except Exception as error:  # a dump must never break the user's call
-        warn_failed(f"writing a dump to {directory}", error)
+        warnings.warn(
+            f"nothing was dumped to {directory}; the call is not affected. "
+            f"The reason: {type(error).__name__}: {error}. "
+            "What to do: name a folder that can be written to in TRACEGRAPH_DUMP_TO",
+            OptimizationWarning,
+            stacklevel=user_level(),
+        )
     return program.dumped
 
 

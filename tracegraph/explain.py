@@ -159,12 +159,17 @@ def _row(firings: Sequence[Firing], laws: dict[str, str]) -> Fired:
     return Fired(rule, laws.get(rule, ""), numerics, location, times, saved)
 
 
+_CHOSEN: Final = "is_not_chosen_yet"
+"""The guard that keeps kernels off what a kernel has made: that is near to nothing."""
+
+
 def _nearest(program: Program | _Read, firings: Sequence[Firing]) -> list[NearMiss]:
     known = {firing.rule for firing in firings}
     misses: dict[str, NearMiss] = {}
     for run in program.unmarked.runs:
         for name, miss in run.log.near_misses.items():
-            if name not in known and (name not in misses or miss.progress > misses[name].progress):
+            is_nearer = name not in misses or miss.progress > misses[name].progress
+            if name not in known and is_nearer and miss.miss.guard != _CHOSEN:
                 misses[name] = miss
     return sorted(misses.values(), key=lambda miss: -miss.progress)[:MISSES]
 

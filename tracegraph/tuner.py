@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from compiler.ir.errors import TracegraphError
+from compiler.ir.printer import print_graph
 from compiler.lowering import jax_compat
+from compiler.lowering.code_generator import Option
 from compiler.lowering.heaps import keep_freed_memory
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.pipeline import Pipeline
@@ -135,6 +137,8 @@ class _Search:
         self._pipeline = pipeline
         self._leaves = leaves
         self._program = Program(traced, jaxpr, pipeline)
+        first = (print_graph(self._program.unmarked.graph), ())
+        self._known: set[tuple[str, tuple[Option, ...]]] = {first}
 
     def run(self, settings: Autotune, *, in_blocks: bool) -> Tuned:
         """The choice, within the time that the settings allow."""
@@ -159,9 +163,13 @@ class _Search:
         return Tuned(chosen, gain, tried)
 
     def _form(self, choice: Choice) -> Callable[..., Any] | None:
-        """The program under a choice; None if it cannot be made."""
+        """The program under a choice; None if it cannot be made, or was timed before."""
         try:
             program = Program(self._traced, self._jaxpr, choice.applied(self._pipeline))
+            form = (print_graph(program.unmarked.graph), choice.options)
+            if form in self._known:
+                return None
+            self._known.add(form)
             return self._compiled(program, dict(choice.options))
         except Exception:  # a form that cannot be compiled is no alternative
             return None

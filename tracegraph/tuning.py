@@ -33,6 +33,7 @@ from compiler.passes.tile import RULE, TileRows
 from compiler.passes.unroll import Unroll
 from compiler.rules import all_rules
 from compiler.rules.registered import registered
+from compiler.rules.scan_columns import RULE as COLUMNS
 from tracegraph import config
 from tracegraph.program import Program
 
@@ -74,7 +75,7 @@ class Choice:
     def applied(self, pipeline: Pipeline) -> Pipeline:
         """The pipeline that keeps to the choice."""
         changed = _skipping(pipeline, self.skipped)
-        more: list[Pass] = [_spreading(pipeline)] if self.spread else []
+        more: list[Pass] = list(_spreading(pipeline)) if self.spread else []
         more += [Unroll(self.unroll)] if self.unroll > 1 else []
         steps = changed.steps
         kernels = [i for i, step in enumerate(steps) if isinstance(step, LowerPlatform)]
@@ -97,7 +98,8 @@ def alternatives(program: Program) -> Iterator[Choice]:
     for option in COMPILER_OPTIONS.get(jax.default_backend(), ()):
         yield Choice(options=(option,))
     if jax.default_backend() == "cpu" and cores() > 1:
-        found = _spreading(program.pipeline).applies_to(program.unmarked.graph)
+        graph = program.unmarked.graph
+        found = any(step.applies_to(graph) for step in _spreading(program.pipeline))
         yield from [Choice(spread=True)] * found
     fired = list(dict.fromkeys(firing.rule for firing in program.rewrites))
     for name in sorted(fired, key=lambda name: name not in (*KERNELS, RULE)):
@@ -122,10 +124,10 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _spreading(pipeline: Pipeline) -> SpreadDots:
-    """The pass at the level of a pipeline's kernels."""
-    levels = [step.numerics for step in pipeline.passes() if isinstance(step, LowerPlatform)]
-    return SpreadDots(levels[0]) if levels else SpreadDots()
+def _spreading(pipeline: Pipeline) -> tuple[SpreadDots, ...]:
+    """The pass at the level of a pipeline's kernels or rules; none where it says nothing of one."""
+    levels = [s.numerics for s in pipeline.passes() if isinstance(s, LowerPlatform | Rewrite)]
+    return tuple(map(SpreadDots, levels[-1:]))
 
 
 def _skipping(pipeline: Pipeline, names: tuple[str, ...]) -> Pipeline:
@@ -139,6 +141,8 @@ def _step(step: Pass | Repeat, names: tuple[str, ...]) -> Pass | Repeat:
         return replace(step, skip=_joined(step.skip, [n for n in names if n in KERNELS]))
     if isinstance(step, TileRows) and RULE in names:
         return replace(step, rows=0)
+    if isinstance(step, SpreadDots) and COLUMNS.name in names:
+        return replace(step, numerics="exact")
     if isinstance(step, Rewrite):
         extra = tuple(rule for rule in step.extra if rule.name not in names)
         return replace(

@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.ir.attributes import Array, Dense
 from compiler.ir.graph import CONSTANT, Operation, Value
-from compiler.ops.parameters import integer, number_type
+from compiler.ops.parameters import integer, number_type, runs_of_scan
 
 MAX_SCAN: Final = 1024
 """Constants of more elements are not searched for being one number everywhere."""
@@ -67,7 +67,7 @@ def trip_count(op: Operation) -> int | None:
     by a constant and is compared with a constant.
     """
     if op.name == "scan":
-        return integer(op, "length")
+        return runs_of_scan(op)
     if op.name != "while":
         return None
     test = op.region("cond_jaxpr").outputs[0].producer

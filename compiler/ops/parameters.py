@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.attributes import Attribute, EnumValue, Record
+from compiler.ir.attributes import Attribute, EnumValue, Opaque, Record
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
@@ -75,6 +75,11 @@ def optional_integers(op: Operation, name: str) -> tuple[int, ...] | None:
 def integer_table(op: Operation, name: str) -> tuple[tuple[int, ...], ...]:
     """The attribute as a tuple of tuples of numbers, for example a padding."""
     return _table(op, name, op.attributes.get(name))
+
+
+def runs_of_scan(op: Operation) -> int | None:
+    """How often the body of a scan runs; None where a symbolic size says it."""
+    return None if isinstance(op.attributes.get("length"), Opaque) else integer(op, "length")
 
 
 def dot_dimensions(op: Operation) -> tuple[tuple[tuple[int, ...], ...], ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from compiler.ir.graph import Graph
+from compiler.ir.graph import Graph, Operation
 from compiler.ir.walk import walk
+from compiler.ops.parameters import runs_of_scan
 from compiler.passes.base import Pass
 from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.numerics import parse_level
@@ -54,7 +55,12 @@ class SpreadDots(Pass):
         """Whether there is a scan with products that it would take apart."""
         if parse_level(self.numerics) < RULE.numerics:
             return False
-        return any(op.name == "scan" and columns_of_parts(Scan(op)) for op in walk(graph))
+        scans = (Scan(op) for op in walk(graph) if op.name == "scan" and _may_change(op))
+        return any(map(columns_of_parts, scans))
+
+
+def _may_change(op: Operation) -> bool:
+    return not op.effects and runs_of_scan(op) is not None
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from compiler.ir.graph import Graph, Operation
 from compiler.ir.walk import count_ops, walk
-from compiler.ops.parameters import integer
+from compiler.ops.parameters import runs_of_scan
 from compiler.passes.base import Pass
 from compiler.rewrite.rewriter import Rewriter
 
@@ -66,5 +66,5 @@ class Unroll(Pass):
         """Whether it is a scan that nobody has unrolled, long enough and with a small body."""
         if op.name != "scan" or op.attributes.get("unroll", 1) != 1 or self.factor <= 1:
             return False
-        is_long = integer(op, "length") >= 2 * self.factor
+        is_long = (runs_of_scan(op) or 0) >= 2 * self.factor
         return is_long and self.factor * count_ops(op.regions[0]) <= MAX_OPS

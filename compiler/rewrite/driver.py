@@ -23,10 +23,11 @@ from compiler.ir.locations import fuse
 from compiler.ir.types import ArrayType, Type
 from compiler.ir.walk import count_ops, walk
 from compiler.ops.definition import is_removable
+from compiler.ops.parameters import runs_of_scan
 from compiler.rewrite.expression import Term
 from compiler.rewrite.fragment import Fragment, conform, dead_without, make_fragment
 from compiler.rewrite.log import Firing, RuleFailure
-from compiler.rewrite.match import Match, Miss, Search
+from compiler.rewrite.match import GUARDED, Match, Miss, Search
 from compiler.rewrite.rewriter import Rewriter
 from compiler.rewrite.rule import Refusal, Rule, guard_name, terms_by_op
 from compiler.rewrite.rule_set import RuleSet
@@ -107,6 +108,8 @@ class _Driver:
 
     def _visit(self, op: Operation) -> None:
         """Fires the first rule that applies at an op."""
+        if op.name == "scan" and runs_of_scan(op) is None:  # rules compute with numbers
+            return
         for rule in self.rules.at(op):
             if rule.name in self.left_out:
                 continue
@@ -126,9 +129,8 @@ class _Driver:
             plan = self._weigh(rule, match) if refused is None else None
             if isinstance(plan, _Plan):
                 return plan
-            reason = refused if refused is not None else plan
-            miss = Miss(len(match.ops) + 1, "{}", (reason,))
-            self.log.miss(rule.name, op.location, miss)
+            template, words = (GUARDED, refused) if refused is not None else ("{}", (plan,))
+            self.log.miss(rule.name, op.location, Miss(len(match.ops) + 1, template, words))
         if search.miss.progress > 1:
             self.log.miss(rule.name, op.location, search.miss)
         return None
@@ -232,12 +234,12 @@ def _by_op(
     return found[::-1]
 
 
-def _guarded(rule: Rule, match: Match) -> str | None:
-    """The first guard's reason against a match."""
+def _guarded(rule: Rule, match: Match) -> tuple[str, str] | None:
+    """The name of the first guard against a match, and its reason."""
     for guard in rule.guards:
         reason = guard(match)
         if reason is not None:
-            return f"{guard_name(guard)}: {reason}"
+            return guard_name(guard), reason
     return None
 
 

@@ -6,8 +6,10 @@ Nothing of the graph is touched until the rewriter moves the fragment's ops in.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from compiler.ir import mutate
@@ -24,6 +26,9 @@ MAX_DEAD: Final = 4096
 
 NEAR: Final = 64
 """How many values right before an op are known at once to come before it."""
+
+_OWN: Final = f"{Path(__file__).parents[1]}{os.sep}"
+"""Where this package lies: its lines are nobody's who reads a graph."""
 
 Removable = Callable[[Operation], bool]
 
@@ -158,9 +163,10 @@ def _add_graph(
 
 
 def _locate_inner(op: Operation, location: Location) -> None:
-    """Gives ops in the regions of another one, of which no line is known, the place of that one."""
+    """Gives ops in the regions of another one, of which no user's line is known, its place."""
     for inner in (inner for region in op.regions for inner in walk(region)):
-        if not inner.location.frames:
+        frame = inner.location.frame
+        if frame is None or frame.file.startswith(_OWN):
             mutate.set_location(inner, location)
 
 

@@ -41,7 +41,7 @@ class NearMiss(NamedTuple):
         return self.miss.progress
 
     def __str__(self) -> str:
-        return f"{self.rule} at {self.location}: {self.miss.reason}"
+        return f"{self.rule} at {self.location}: {self.miss.words}"
 
 
 class RuleFailure(NamedTuple):

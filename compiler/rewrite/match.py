@@ -63,6 +63,10 @@ class Match:
         return self.root.results[0].type  # pyright: ignore[reportReturnType]
 
 
+GUARDED: Final = "{}: {}"
+"""The reason of a guard, after the guard's own name."""
+
+
 class Miss(NamedTuple):
     """A pattern that began to match and did not: how far it came, and why no further.
 
@@ -80,6 +84,16 @@ class Miss(NamedTuple):
     def reason(self) -> str:
         """The reason in words."""
         return self.template.format(*self.arguments)
+
+    @property
+    def guard(self) -> str:
+        """The name of the guard that refused; empty where none did."""
+        return str(self.arguments[0]) if self.template == GUARDED else ""
+
+    @property
+    def words(self) -> str:
+        """The reason without the name of a guard."""
+        return str(self.arguments[1]) if self.guard else self.reason
 
 
 class Search:

@@ -54,12 +54,12 @@ class Draft:
             mutate.append(self._region, copy)
         return [self._known[value] for value in values]
 
-    def put(self, *terms: Term) -> list[Value]:
-        """The values of terms over values of the draft."""
+    def put(self, *terms: Term, at: Operation | None = None) -> list[Value]:
+        """The values of terms over values of the draft, from the place of an op of the model."""
         anchor = self._model.owner
         if not isinstance(anchor, Operation):
             raise TypeError(f"{self._model!r} belongs to no op")
-        return list(put_terms(self._region, terms, {}, anchor, anchor.location))
+        return list(put_terms(self._region, terms, {}, anchor, (at or anchor).location))
 
     def constant(self, value: Value) -> Value:
         """A copy of a constant that lives elsewhere."""

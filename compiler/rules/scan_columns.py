@@ -94,7 +94,7 @@ def _by_columns(m: Match) -> Replacement:
     for dot, found in parts.items():
         operands = draft.copy(dot.op.operands)
         product = traced(_product(dot.op), *operands, *islice(given, len(found)))
-        draft.bind(dot.op.result, *draft.put(product))
+        draft.bind(dot.op.result, *draft.put(product, at=dot.op))
     results = draft.scan(draft.copy(scan.following), draft.copy(scan.rows))
     return [*results.carries, *results.stacked]
 
@@ -173,6 +173,8 @@ def _is_of_a_constant(inner: Operation, scan: Scan, varying: set[Value]) -> bool
     moving, constant = inner.operands
     (summed, _), (batch, _) = dot_dimensions(inner)
     if not all(array_type(v).is_static for v in (moving, constant)):
+        return False
+    if any(array_type(v).sharding for v in (moving, constant)):
         return False
     if batch or len(summed) != 1 or len(shape(constant)) != 2 or shape(inner.result)[-1] < 2:
         return False

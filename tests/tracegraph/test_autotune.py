@@ -91,7 +91,11 @@ def recurrent(x, *weights):
     return jax.lax.scan(step, x[0], x)[0]
 
 
-RECURRENT = (jnp.ones((16, 32, 128)), *(jnp.eye(128) * 0.1,) * 4)
+def drawn(shape, seed):
+    return jax.random.normal(jax.random.key(seed), shape) / 128**0.5
+
+
+RECURRENT = (drawn((16, 32, 128), 0), *(drawn((128, 128), seed) for seed in range(1, 5)))
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="what the CPU backend runs on a core")
@@ -109,13 +113,42 @@ def test_products_of_loops_go_to_several_cores_where_that_pays(tmp_path, prefer,
     )
 
 
-@pytest.mark.parametrize(("count", "numerics"), [(1, "rounding"), (2, "exact")])
-def test_products_of_loops_stay_on_one_core(tmp_path, prefer, monkeypatch, count, numerics):
+@pytest.mark.parametrize(
+    ("count", "options"),
+    [
+        (1, {}),
+        (2, {"numerics": "exact"}),
+        (2, {"numerics": "exact", "passes": "inline,rewrite"}),
+        (2, {"passes": "inline,cse"}),  # which says nothing of what may be rounded
+    ],
+)
+def test_products_of_loops_stay_on_one_core(tmp_path, prefer, monkeypatch, count, options):
     monkeypatch.setattr(tuning, "cores", lambda: count)
     prefer("spread-dots")
-    step = tg.function(recurrent, autotune=tuned(tmp_path), numerics=numerics)
+    step = tg.function(recurrent, autotune=tuned(tmp_path), **options)
     check(step(*RECURRENT), jax.jit(recurrent)(*RECURRENT))
     assert "several cores" not in str(step.explain(*RECURRENT))
+
+
+def test_products_that_the_pipeline_takes_apart_may_be_left_whole(tmp_path, prefer):
+    prefer("spread-dots{numerics=exact}")
+    passes = "inline,spread-dots,lower-platform"
+    step = tg.function(recurrent, autotune=tuned(tmp_path), passes=passes)
+    check(step(*RECURRENT), jax.jit(recurrent)(*RECURRENT))
+    assert "without scan-dots-by-columns" in str(step.explain(*RECURRENT))
+    assert "concatenate" not in [op.name for op in walk(step.graph(*RECURRENT))]
+
+
+def test_a_form_is_timed_once(tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(
+        tuner._Search, "_compiled", lambda _, program, told: compiled.append(program) or program
+    )
+    monkeypatch.setattr(tuner, "_ratio", lambda *_: 1.0)
+    monkeypatch.setattr(tuning, "COMPILER_OPTIONS", {})
+    tg.function(looped, passes="inline,cse", autotune=tuned(tmp_path))(X)
+    texts = [str(program.unmarked.graph) for program in compiled]
+    assert len(texts) == len(set(texts)) > 1
 
 
 def test_several_departures_are_joined(tmp_path, prefer):

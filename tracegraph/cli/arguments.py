@@ -233,14 +233,22 @@ def _check_signature(fun: Any, arguments: Arguments) -> None:
         signature.bind(*arguments.args, **arguments.kwargs)
     except TypeError as error:
         name = getattr(wrapped, "__name__", type(wrapped).__name__)
-        parameters = ", ".join(signature.parameters)
+        unknown = [key for key in arguments.kwargs if key not in signature.parameters]
+        advice = "give one --arg SPEC per parameter, in order, or --kwarg NAME=SPEC"
         raise TracegraphError(
             f"the arguments do not fit {name}: {error}",
             where=_source(wrapped),
-            expected=f"{name}({parameters})",
+            expected=f"{name}{_bare(signature)}",
             found=f"{len(arguments.args)} --arg and {len(arguments.kwargs)} --kwarg",
-            hint="give one --arg SPEC per parameter, in order, or --kwarg NAME=SPEC",
+            hint=suggest(unknown[0], signature.parameters, advice) if unknown else advice,
         ) from error
+
+
+def _bare(signature: inspect.Signature) -> str:
+    """The parameters as they are written, without annotations."""
+    empty = inspect.Parameter.empty
+    parameters = [p.replace(annotation=empty) for p in signature.parameters.values()]
+    return str(inspect.Signature(parameters))
 
 
 def _source(fun: Any) -> str:

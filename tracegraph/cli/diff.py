@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from compiler.ir.errors import TracegraphError
 from tracegraph.cli.artifact import is_artifact, is_size, sizes_for
 from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
@@ -33,11 +34,25 @@ def command(
     The exit code is 0 either way.
     """
     if other is None:
+        _check_has_stages(target)
         subject = load_subject(target, args, kwargs, static)
         write(str(diff(subject.captured, subject.optimized)), output)
         return
     first, second = (_load(one, args, kwargs, static) for one in (target, other))
     write(str(diff(first.optimized, second.optimized)), output)
+
+
+def _check_has_stages(target: str) -> None:
+    """Returns if a target has a graph before and one after the passes."""
+    if not is_graph_file(target):
+        return
+    raise TracegraphError(
+        "one graph file cannot be compared with itself",
+        where=target,
+        expected="two targets, or a function, which has a graph before and after the passes",
+        found="a file with one graph",
+        hint="name a second target after it",
+    )
 
 
 def _load(

@@ -63,7 +63,8 @@ def _read(file: str) -> str:
 
 
 def _unreadable(file: str, where: str, found: str) -> TracegraphError:
-    siblings = [path.name for path in Path(file).parent.glob("*.tg")]
+    is_there = file == STDIN or Path(file).is_file()
+    siblings = [] if is_there else [path.name for path in Path(file).parent.glob("*.tg")]
     return TracegraphError(
         "the graph cannot be read",
         where=where,

@@ -22,15 +22,16 @@ device_option = click.option(
 
 def call_options(command: F) -> F:
     """The target and its arguments: ``MODULE:FUNCTION``, ``--arg``, ``--kwarg``, ``--static``."""
-    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION")(command))
+    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION")(command), "")
 
 
 def subject_options(command: F) -> F:
     """As ``call_options``, and the target may be a file with a graph or a saved artifact."""
-    return _with_arguments(click.argument("target", metavar="MODULE:FUNCTION|FILE")(command))
+    argument = click.argument("target", metavar="MODULE:FUNCTION|FILE")
+    return _with_arguments(argument(command), "; of a saved artifact NAME=SIZE")
 
 
-def _with_arguments(command: F) -> F:
+def _with_arguments(command: F, more: str) -> F:
     parts = (
         click.option(
             "--arg",
@@ -38,7 +39,7 @@ def _with_arguments(command: F) -> F:
             metavar="SPEC",
             multiple=True,
             help="The next positional argument: a type (f32[8,128], key<fry>[], ones:i32[4]), "
-            "a Python literal (3.5, True, None) or a file.npy; of a saved artifact NAME=SIZE.",
+            f"a Python literal (3.5, True, None) or a file.npy{more}.",
         ),
         click.option(
             "--kwarg", "kwargs", metavar="NAME=SPEC", multiple=True, help="A keyword argument."

@@ -61,14 +61,16 @@ def command(
         _refuse([*args, *kwargs, *static], target)
         report = _of_graph(target, pipeline, spec)
     else:
-        _refuse([] if pipeline is None else [pipeline], target)
+        _refuse([] if pipeline is None else ["--pipeline"], target)
         call = _call(target, args, kwargs, static, seed if profile else None)
         with user_code():  # which runs with --profile
             report = call(profile=profile, device=spec)
     write(report.html, output)
     click.echo(str(output))
     if report.error is not None:
-        raise Failure(f"{type(report.error).__name__}: {report.error}")
+        where = report.content["error"]["where"]
+        place = f"\n  where: {where}" if where else ""
+        raise Failure(f"{type(report.error).__name__}: {report.error}{place}")
 
 
 def _of_graph(target: str, pipeline: str | None, device: DeviceSpec | None) -> Report:
@@ -103,5 +105,5 @@ def _refuse(given: Sequence[str], target: str) -> None:
         expected="--arg, --kwarg, --static and --profile for a function, --pipeline for a graph "
         "file",
         found=given[0],
-        hint="leave it out; a decorated function says itself which passes it runs",
+        hint="leave it out; the passes of a function are those of tracegraph.function(passes=...)",
     )

@@ -33,11 +33,14 @@ def load_function(target: str, static: Sequence[str] = ()) -> Any:
     """
     place, colon, path = target.rpartition(":")
     if not (colon and place and path):
+        is_file = Path(target).is_file()
+        of_a_file = "a graph or an artifact is shown by dump, cost, kernels and explain"
         raise TracegraphError(
             f"{target} does not name a function",
             expected="MODULE:FUNCTION, such as package.module:train_step or train.py:train_step",
-            found=target if Path(target).exists() else f"{target}, which is no file either",
-            hint="write the module or the file, a colon, and the function's name",
+            found=target if is_file else f"{target}, which is no file either",
+            hint="write the module or the file, a colon, and the function's name"
+            + (f"; {of_a_file}" if is_file and not target.endswith(".py") else ""),
         )
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
     return _decorated(_resolve(module, place, path), target, static)

@@ -14,6 +14,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "weak type": "pass an array made by jnp.asarray(value, dtype), not a Python number",
     "static value": "pass the value as an array, if the function can take one",
     "structure": "always pass the same keys, and None where something is missing",
+    "passing": "pass the argument by position always, or by name always",
     "sharding": "put the argument on its devices before the first call",
     "function": "decorate the function once, outside the loop or function that calls it",
     "configuration": "set JAX's options once, before the first call",
@@ -79,6 +80,7 @@ def changes(before: Described, after: Described) -> list[Change]:
     found = [
         *([Change("function")] if before.identity != after.identity else []),
         *_structure(before, after),
+        *_passing(before, after),
         *_leaves(before.leaves, after.leaves),
         *_values("static value", before.static, after.static),
         *_values("configuration", before.settings, after.settings),
@@ -106,6 +108,15 @@ def _structure(before: Described, after: Described) -> Iterator[Change]:
     for name, tree in after.trees.items():
         if name in before.trees and before.trees[name] != tree:
             yield Change("structure", name, short(before.trees[name]), short(tree))
+
+
+def _passing(before: Described, after: Described) -> Iterator[Change]:
+    """The arguments that are there in both calls, by position in one and by name in the other."""
+    ways = ("by position", "by name")
+    for name in sorted({*before.keywords} ^ {*after.keywords}):
+        if all(name in call.trees or name in call.static for call in (before, after)):
+            is_named = name in after.keywords
+            yield Change("passing", name, ways[not is_named], ways[is_named])
 
 
 def _common(paths: Sequence[str]) -> str:

@@ -52,6 +52,7 @@ class Described:
         identity: which function object it was.
         captured: what the function object closes over, its defaults and its options: numbers and
             texts as they are, of all else a sign that differs from that of any other object.
+        keywords: the arguments that were passed by name, sorted.
 
     None of it keeps an object of the user's alive.
     """
@@ -62,6 +63,7 @@ class Described:
     settings: Mapping[str, Any]
     identity: int
     captured: tuple[Any, ...]
+    keywords: tuple[str, ...] = ()
 
 
 def describe(
@@ -101,7 +103,8 @@ def describe(
             else:
                 leaves[place] = _leaf(leaf)
     own = inspect.unwrap(fun)
-    return Described(leaves, static, trees, _settings(), identity, _captured(own))
+    names_given = tuple(sorted(kwargs))
+    return Described(leaves, static, trees, _settings(), identity, _captured(own), names_given)
 
 
 def _is_static(leaf: Any) -> bool:

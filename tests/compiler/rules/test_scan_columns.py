@@ -97,7 +97,14 @@ def test_it_is_a_pass_that_a_pipeline_may_name():
     found, expected = step(*arguments()), jax.jit(recurrent)(*arguments())
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert "scan-dots-by-columns" in str(step.explain(*arguments()))
+    fired = [firing.rule for firing in step.explain(*arguments()).fired]
+    assert fired == ["scan-dots-by-columns"]
+
+
+def test_its_ops_come_from_the_lines_of_the_products():
+    graph = tg.function(recurrent, passes=PASSES).graph(*arguments())
+    made = [op for op in walk(graph) if op.name in ("concatenate", "cond", "dot_general")]
+    assert {op.location.frame.file for op in made} == {__file__}
 
 
 def test_at_exact_it_does_nothing():

@@ -174,10 +174,16 @@ def test_arguments_that_do_not_fit_are_told():
     assert str(caught.value) == (
         "the arguments do not fit scaled: missing a required argument: 'x'\n"
         f"  where: {__file__}:{scaled.__code__.co_firstlineno}\n"
-        "  expected: scaled(x, scale)\n"
+        "  expected: scaled(x, scale=1.0)\n"
         "  found: 0 --arg and 1 --kwarg\n"
         "  what to do: give one --arg SPEC per parameter, in order, or --kwarg NAME=SPEC"
     )
+
+
+def test_a_keyword_that_the_function_has_not_is_named():
+    with pytest.raises(TracegraphError, match="did you mean scale") as caught:
+        parse_arguments(scaled, ["f32[2]"], ["scal=2.0"])
+    assert "unexpected keyword argument 'scal'" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["scale", "=2", "a b=2"])

@@ -22,7 +22,20 @@ def output(result):
     return result.stdout
 
 
-@pytest.mark.parametrize("command", ["cost", "kernels", "explain", "diff"])
+def test_one_graph_is_not_compared_with_itself(cli, graph_file):
+    result = cli("diff", graph_file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "one graph file cannot be compared with itself\n"
+        "  where: step.tg\n"
+        "  expected: two targets, or a function, which has a graph before and after the passes\n"
+        "  found: a file with one graph\n"
+        "  what to do: name a second target after it\n"
+    )
+    assert "@step" in output(cli("diff", *STEP))
+
+
+@pytest.mark.parametrize("command", ["cost", "kernels", "explain"])
 def test_a_function_and_its_file(cli, graph_file, command):
     for target in (STEP, (graph_file,)):
         assert "@step" in output(cli(command, *target))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 STEP = ("user_project:step", "--arg", "f32[8,4]", "--arg", "f32[4,2]")
 
 
@@ -29,14 +31,16 @@ def test_a_function_that_fails_has_a_report_and_an_exit_code(cli, project):
     result = cli("report", "user_project:raising", "--arg", "f32[3]")
     assert result.exit_code == 1
     assert result.stdout == "report.html\n"
-    assert result.stderr == "RuntimeError: the user's own mistake\n"
+    error, where = result.stderr.splitlines()
+    assert error == "RuntimeError: the user's own mistake"
+    assert re.fullmatch(r"  where: .*user_project\.py:\d+", where)
     assert "the user's own mistake" in (project / "report.html").read_text()
 
 
 def test_passes_are_for_graph_files(cli):
     result = cli("report", *STEP, "--pipeline", "dce")
     assert result.exit_code == 2
-    assert result.stderr.startswith("user_project:step has no use for dce\n")
+    assert result.stderr.startswith("user_project:step has no use for --pipeline\n")
 
 
 def test_a_folder_that_is_not_there(cli):

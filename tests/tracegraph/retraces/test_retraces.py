@@ -332,6 +332,16 @@ def test_other_options_make_another_function():
         tg.function(jnp.negative, numerics=level)(X)
 
 
+@pytest.mark.parametrize("options", [{}, {"static_argnames": "s"}])
+def test_an_argument_by_name_that_was_passed_by_position(options):
+    step = tg.function(lambda x, s: x * s, **options)
+    step(X, 2)
+    step(X, s=2)
+    (change,) = step.retraces()[-1].changes
+    assert (change.kind, change.path) == ("passing", "s")
+    assert str(change) == "passing of s: by position -> by name"
+
+
 def test_calls_of_the_same_function_object_come_before_all_others():
     def scaled(by):
         return tg.function(lambda x: x * by)

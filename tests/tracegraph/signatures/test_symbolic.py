@@ -30,6 +30,19 @@ def counted(fun):
     return counting, runs
 
 
+def test_a_scan_of_as_many_runs_as_an_argument_has_rows(recwarn):
+    def decaying(x, start):
+        return jax.lax.scan(lambda c, _: (jnp.tanh(c) * 0.5, None), start, x)[0]
+
+    (rows_of_x,) = jax.export.symbolic_shape("t")
+    types = [jax.ShapeDtypeStruct(s, "float32") for s in ((rows_of_x, 3), (3,))]
+    for passes in (None, "inline,unroll,spread-dots,rewrite,lower-platform"):
+        exported = jax.export.export(tg.function(decaying, passes=passes))(*types)
+        x, start = jnp.ones((4, 3)), jnp.ones(3)
+        same(exported.call(x, start), jax.jit(decaying)(x, start))
+    assert not recwarn.list
+
+
 def same(found, expected):
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
