@@ -13,7 +13,10 @@ from compiler.ops.parameters import integer, number_type, runs_of_scan
 MAX_SCAN: Final = 1024
 """Constants of more elements are not searched for being one number everywhere."""
 
-_FILLED: Final = frozenset({"broadcast_in_dim", "reshape"})
+_FILLED: Final = frozenset(
+    {"broadcast_in_dim", "copy", "dynamic_slice", "reshape", "rev", "slice", "squeeze", "transpose"}
+)
+"""Ops whose result has no other elements than their first operand."""
 _OF_A_CONSTANT: Final = _FILLED | {CONSTANT}
 
 

@@ -36,6 +36,7 @@ from compiler.lowering.code_ops import (
     is_of_vector,
     is_return,
     is_shrinking,
+    is_unwritten,
     is_written,
     rows,
     size,
@@ -140,7 +141,7 @@ class Loops:
 
     def _lost(self, op: Operation) -> float:
         """Nanoseconds that the op takes longer, at most; what it reads was looked at."""
-        if is_across(op) or not all(map(is_known, op.results)):
+        if is_across(op) or is_unwritten(op) or not all(map(is_known, op.results)):
             return inf
         self._has_loops = self._has_loops or is_kernel(op) or is_written(op)
         if op.name in PICKING:

@@ -80,6 +80,11 @@ def is_across(op: Operation) -> bool:
     return len(axes) > 1 and rank - 1 not in axes
 
 
+def is_unwritten(op: Operation) -> bool:
+    """Whether XLA may have no such loop for it: of extremes of truth values it makes a clamp."""
+    return op.name in ("clamp", "max", "min") and _dtype(op.result) == "bool"
+
+
 def is_return(op: Operation) -> bool:
     """Whether it ends the program."""
     return op.name == "return"

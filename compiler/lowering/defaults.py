@@ -23,9 +23,10 @@ from compiler.lowering import jax_compat
 def none_parameters() -> dict[str, frozenset[str]]:
     """The names of the parameters that are usually None, by primitive."""
     found: dict[str, frozenset[str]] = {}
-    x = jnp.zeros((4, 4))
-    for sample in (_elementwise, _shapes, _products, _indexing, _loops):
-        _collect(jax.make_jaxpr(sample)(x), found)
+    with jax_compat.own_settings():
+        x = jax.ShapeDtypeStruct((4, 4), jnp.float32)
+        for sample in (_elementwise, _shapes, _products, _indexing, _loops):
+            _collect(jax.make_jaxpr(sample)(x), found)
     return found
 
 

@@ -10,6 +10,7 @@ Importing this module opens the door that ``compiler.ops.host`` describes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Final
 
@@ -51,12 +52,14 @@ class JaxHost:
             tuple(operands),
             tuple((key, attribute_key(value)) for key, value in said),
             bool(jax.config.read("jax_enable_x64")),
+            jax_compat.trace_settings() if any(map(_is_sharded, operands)) else None,
         )
         found = self._types.get(key)
         if found is None:
             if len(self._types) >= _MAX_TYPES:
                 self._types.clear()
-            found = self._types[key] = _result_types(name, operands, attributes)
+            with _settings_for(operands):
+                found = self._types[key] = _result_types(name, operands, attributes)
         return found
 
     def trace(self, function: Callable[..., Any], types: Sequence[Type]) -> Graph:
@@ -82,6 +85,15 @@ class JaxHost:
         if any(info.captured for info in graph.parameter_info):
             return None
         return PassManager(SPLICE_PIPELINE).run(graph).graph
+
+
+def _settings_for(operands: Sequence[Type]) -> AbstractContextManager[None]:
+    """Ours for arrays under no mesh; the user's for others, whose types say of which mesh."""
+    return nullcontext() if any(map(_is_sharded, operands)) else jax_compat.own_settings()
+
+
+def _is_sharded(type: Type) -> bool:
+    return isinstance(type, ArrayType) and bool(type.sharding)
 
 
 def _result_types(name: str, operands: Sequence[Type], attributes: Attributes) -> tuple[Type, ...]:
@@ -120,7 +132,8 @@ def _traced(function: Callable[..., Any], types: Sequence[Type]) -> Graph:
 def _graph_of(function: Callable[..., Any], types: Sequence[Type]) -> Graph:
     arguments = [_argument(type) for type in types]
     try:
-        jaxpr = jax_compat.low_jaxpr(jax.jit(function).trace(*arguments))
+        with jax_compat.own_settings():
+            jaxpr = jax_compat.low_jaxpr(jax.jit(function).trace(*arguments))
         graph = import_jaxpr(jaxpr)
     except Exception as error:  # the function is an author's: it may raise anything
         raise TracegraphError(

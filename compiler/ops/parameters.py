@@ -36,6 +36,18 @@ def static_shape(value: Value) -> tuple[int, ...]:
     return tuple(dim if isinstance(dim, int) else 1 for dim in array_type(value).shape)
 
 
+def element_kind(type: np.dtype[Any]) -> str:
+    """numpy's letter for an element type: ``b``, ``i``, ``u``, ``f`` or ``c``.
+
+    numpy says ``V`` of most types of ml_dtypes: small floats, and integers of four bits and less.
+    """
+    if type.kind != "V":
+        return type.kind
+    if "int" not in type.name:
+        return "f"
+    return "u" if type.name.startswith("u") else "i"
+
+
 def number_type(value: Value) -> np.dtype[Any]:
     """The element type of an array of numbers.
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
-from compiler.analysis.constants import constant_value, is_constant
-from compiler.ir.attributes import Array, Dense
+from compiler.analysis.constants import constant_value, is_constant, may_be_known, uniform
+from compiler.ir.attributes import Array, Attributes, Dense
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, Value
 from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk
 from compiler.ops.definition import NotExact, is_removable, lookup
+from compiler.ops.elementwise import ELEMENTWISE
+from compiler.ops.parameters import static_shape
 from compiler.passes.base import Pass
 from compiler.rewrite.rewriter import Rewriter
+
+_BY_ELEMENTS: Final = ELEMENTWISE | {"convert_element_type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,8 @@ class FoldConstants(Pass):
     """Replace an op whose operands are all constants by its value.
 
     Only ops that can be evaluated to the very bits a device gives are folded. A single number
-    always is; an array only if it is small and takes no more bytes than the constants that it
-    makes useless, so that no executable grows.
+    always is, also where it stands for all elements of an array; another array only if it is small
+    and takes no more bytes than the constants that it makes useless, so that no executable grows.
 
     Attributes:
         max_elements: results of more elements than this are left alone.
@@ -62,7 +66,12 @@ class FoldConstants(Pass):
         pending = list(walk(graph))[::-1]
         while pending and rewriter.may_change():
             op = pending.pop()
-            constants = None if op.parent is None else _constant_operands(op)
+            if op.parent is None:
+                continue
+            if _is_of_repeated_numbers(op):
+                pending += _fold_number(op, rewriter)
+                continue
+            constants = _constant_operands(op)
             if constants is None or not self._pays(op):
                 continue
             operands = op.operands
@@ -93,6 +102,38 @@ def _constant_operands(op: Operation) -> list[Array] | None:
     arrays = [constant_value(value) for value in op.operands]
     known = [array for array in arrays if array is not None]
     return known if len(known) == len(arrays) else None
+
+
+def _is_of_repeated_numbers(op: Operation) -> bool:
+    """Whether an elementwise op reads single numbers only, some of them as larger arrays."""
+    if op.name not in _BY_ELEMENTS or not all(map(may_be_known, op.operands)):
+        return False
+    if all(map(is_constant, op.operands)) or not is_removable(op) or len(op.results) != 1:
+        return False
+    return all(uniform(value) is not None for value in op.operands)
+
+
+def _fold_number(op: Operation, rewriter: Rewriter) -> Sequence[Operation]:
+    """Replaces an op on repeated numbers by its value, repeated, if that is exact.
+
+    Returns:
+        what reads the value now.
+    """
+    evaluate, type = lookup(op.name).evaluate, _plain_type(op.result)
+    if evaluate is None or type is None:
+        return ()
+    numbers = [array for value in op.operands if (array := uniform(value)) is not None]
+    one = ArrayType((), type.dtype, type.weak_type)
+    try:
+        (found,) = evaluate(Operation(op.name, (), (one,), op.attributes), numbers)
+    except NotExact:
+        return ()
+    _check(op, [one], [found])
+    number = rewriter.constant(op, Dense(found), one)
+    repeat: Attributes = {"shape": static_shape(op.result), "broadcast_dimensions": ()}
+    made = rewriter.create(op, "broadcast_in_dim", (number,), (type,), repeat)
+    rewriter.replace(op, made.results)
+    return made.result.readers
 
 
 def _plain_type(value: Value) -> ArrayType | None:

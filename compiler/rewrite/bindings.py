@@ -12,6 +12,7 @@ from compiler.analysis.constants import constant_value, uniform
 from compiler.ir.attributes import Array, Attribute, attribute_key
 from compiler.ir.graph import Operation, Region, Value
 from compiler.ir.types import ArrayType
+from compiler.ops.parameters import element_kind
 from compiler.rewrite.pattern import Known, Num, Pattern, Var
 
 
@@ -92,9 +93,7 @@ def _kind(value: Value) -> str:
     type = value.type
     if not isinstance(type, ArrayType) or not isinstance(type.dtype, np.dtype):
         return ""
-    kind = str(type.dtype.kind)
-    if kind == "V":  # what ml_dtypes adds: bfloat16 and the like, and four-bit integers
-        return "i" if "int" in type.dtype.name else "f"
+    kind = element_kind(type.dtype)
     return "i" if kind == "u" else kind
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from compiler.analysis.flops import elements
 from compiler.ir.graph import Operation, Region, Value
 from compiler.ir.types import ArrayType
-from compiler.ops.parameters import dot_dimensions, static_shape
+from compiler.ops.parameters import dot_dimensions, element_kind, static_shape
 from compiler.rewrite.stages import Growing, Places, Stage, is_large
 
 GROWTH: Final = 2.5
@@ -54,7 +54,7 @@ def _is_seed(op: Operation, least: int) -> bool:
     type = op.result.type
     if not is_large(op.result, least) or not isinstance(type, ArrayType):
         return False
-    if not isinstance(type.dtype, np.dtype) or type.dtype.kind not in "fV":
+    if not isinstance(type.dtype, np.dtype) or element_kind(type.dtype) != "f":
         return False
     return type.size >= GROWTH * sum(elements(value) for value in op.operands)
 

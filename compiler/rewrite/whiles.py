@@ -131,15 +131,20 @@ class While:
         return draft.finish(fill(draft, more, list(places)))
 
 
-def counted(loop: While, count: int) -> tuple[Expr, ...]:
-    """The loop as a scan over nothing, for a test that holds ``count`` times."""
+def counted(loop: While, count: int) -> tuple[Expr, ...] | None:
+    """The loop as a scan over nothing, for a test that holds ``count`` times.
+
+    None where JAX is set to trace a scan as something else.
+    """
     values = (*loop.constants, *loop.carries)
     draft = Draft(loop.body, [value.type for value in values], "jaxpr")
     for old, value in zip(values, draft.parameters, strict=True):
         draft.bind(old, value)
     region = draft.finish(draft.copy(loop.following))
     graph = host().trace(_any_scan, ())
-    model = next(op for op in graph.body if op.name == "scan")
+    model = next((op for op in graph.body if op.name == "scan"), None)
+    if model is None:
+        return None
     changed = {
         "length": count,
         "num_consts": len(loop.constants),

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from compiler.ir.graph import Operation, Value
-from compiler.ops.parameters import integer, integers
+from compiler.ops.parameters import element_kind, integer, integers
 from compiler.rewrite.expression import Term, dtype, new, shape, traced
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -79,7 +79,7 @@ def _end(part: Operation, axis: int) -> Cut | None:
 def _are_few(x: Value, axis: int, found: Cut) -> bool:
     """Whether finding them is cheaper than sorting; for integers ``top_k`` itself sorts."""
     number = found.limit - found.start
-    if axis != len(shape(x)) - 1 or (number > 1 and dtype(x).kind not in "fV"):
+    if axis != len(shape(x)) - 1 or (number > 1 and element_kind(dtype(x)) != "f"):
         return False
     return number * SMALL_SHARE <= shape(x)[axis]
 

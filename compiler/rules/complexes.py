@@ -12,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from compiler.rewrite.expression import Term, constant, dtype, new
+from compiler.rewrite.expression import Term, constant, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import COMPLEX, FLOAT, num, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.powers import square_of
+from compiler.rules.reduction_terms import spread
 
 z, r = var("z", COMPLEX), var("r", FLOAT)
 re, im = var("re", FLOAT), var("im", FLOAT)
@@ -78,7 +79,7 @@ RULES: Final = (
         name="part-of-complex",
         law="real(complex(a, b)) = a, imag(complex(a, b)) = b",
         pattern=op["real", "imag"](_MADE.shared()),
-        replace=lambda m: m.re if m.root.name == "real" else m.im,
+        replace=lambda m: spread(m.re if m.root.name == "real" else m.im, shape(m.root.result), ()),
         transparent=True,
         examples=(example(lambda a, b: lax.complex(jnp.tanh(a), b).real, "f32[a]", "f32[a]"),),
         elsewhere="Enzyme-JAX: RealOpCanon, ImagOpCanon; XLA: algebraic simplifier",

@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 from jax import lax
 
+from compiler.ops.parameters import element_kind
 from compiler.rewrite.expression import dtype, like, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import op, var
@@ -65,7 +66,7 @@ def _is_float(type: np.dtype[Any]) -> bool:
 
 
 def _is_integer(type: np.dtype[Any]) -> bool:
-    return type.kind in "iu" or (type.kind == "V" and "int" in type.name)
+    return element_kind(type) in "iu"
 
 
 def _cast_back(m: Match) -> Replacement:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from compiler.ir.attributes import EnumValue, Record
 from compiler.ir.graph import Operation
-from compiler.ops.parameters import field, integers
+from compiler.ops.parameters import element_kind, field, integers
 from compiler.rewrite.expression import Term, dtype, like, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -48,7 +48,7 @@ def _fills_with_nan(gather: Operation) -> str | None:
     if isinstance(mode, EnumValue) and mode.member in ("CLIP", "PROMISE_IN_BOUNDS"):
         return None
     is_nan = fill is None or (isinstance(fill, float) and fill != fill)
-    is_float = dtype(gather.result).kind in "fV"
+    is_float = element_kind(dtype(gather.result)) == "f"
     return None if is_nan and is_float else "rows out of range are filled with numbers"
 
 

@@ -14,7 +14,7 @@ from compiler.analysis.flops import elements
 from compiler.ir.attributes import EnumValue
 from compiler.ir.graph import Operation, Value
 from compiler.ops.elementwise import ELEMENTWISE
-from compiler.ops.parameters import field, integers
+from compiler.ops.parameters import element_kind, field, integers
 from compiler.rewrite.expression import Term, dtype, like, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -98,7 +98,7 @@ def _keeps_nan(m: Match) -> bool:
     fill = m.root.attributes.get("fill_value")
     is_nan = fill is None or (isinstance(fill, float) and fill != fill)
     same = [v for v in m.inner.operands if shape(v) == shape(m.inner.result)]
-    is_float = all(dtype(v).kind in "fV" for v in (*m.inner.operands, m.inner.result))
+    is_float = all(element_kind(dtype(v)) == "f" for v in (*m.inner.operands, m.inner.result))
     return is_nan and is_float and bool(same) and m.inner.name in _NAN_STAYS_NAN
 
 

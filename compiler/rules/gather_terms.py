@@ -14,7 +14,7 @@ from jax import lax
 
 from compiler.ir.attributes import EnumValue
 from compiler.ir.graph import Operation, Value
-from compiler.ops.parameters import field, integers
+from compiler.ops.parameters import element_kind, field, integers
 from compiler.rewrite.expression import Term, array_type, shape, traced
 from compiler.rules.index_terms import index_range
 
@@ -68,7 +68,7 @@ class Rows(NamedTuple):
         """Whether a row out of range is nan."""
         fill = self.op.attributes.get("fill_value")
         is_float = array_type(self.op.result).dtype
-        floating = isinstance(is_float, np.dtype) and is_float.kind in "fV"
+        floating = isinstance(is_float, np.dtype) and element_kind(is_float) == "f"
         return floating and (fill is None or (isinstance(fill, float) and fill != fill))
 
 

@@ -38,7 +38,10 @@ class Join:
         if key not in self._made:
             self._made[key] = None
             source = neighbours(pieces, axis)
-            self._made[key] = self._treated(pieces, axis, _JOINED) if source is None else source
+            sizes = list(shape(pieces[0]))
+            sizes[axis] = sum(shape(piece)[axis] for piece in pieces)
+            found = self._treated(pieces, axis, _JOINED) if source is None else source
+            self._made[key] = _of_sizes(found, sizes)
         return self._made[key]
 
     def stacked(self, pieces: Sequence[Value], axis: int) -> Term | None:
@@ -47,7 +50,10 @@ class Join:
         if key not in self._made:
             self._made[key] = None
             source = _unstacked(pieces, axis)
-            self._made[key] = self._treated(pieces, axis, _STACKED) if source is None else source
+            sizes = list(shape(pieces[0]))
+            sizes.insert(axis, len(pieces))
+            found = self._treated(pieces, axis, _STACKED) if source is None else source
+            self._made[key] = _of_sizes(found, sizes)
         return self._made[key]
 
     def _treated(
@@ -58,6 +64,11 @@ class Join:
         if not ops or ops[0].name not in self._names or len(self._made) > MAX_JOINS:
             return None
         return table[ops[0].name](self, ops, axis)
+
+
+def _of_sizes(found: Term | None, sizes: Sequence[int]) -> Term | None:
+    """What was found, if it has these sizes: of scalars that are all the same it has none."""
+    return found if found is not None and shape(found) == tuple(sizes) else None
 
 
 def _alike(pieces: Sequence[Value]) -> list[Operation]:

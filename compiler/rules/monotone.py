@@ -10,6 +10,7 @@ import numpy as np
 from compiler.analysis.constants import uniform
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
+from compiler.ops.parameters import element_kind
 from compiler.rewrite.expression import Term, like, shape
 from compiler.rewrite.numerics import Numerics
 from compiler.rules.signs import is_nonnegative
@@ -114,4 +115,4 @@ def _is_float(value: Value) -> bool:
     type = value.type
     if not isinstance(type, ArrayType) or not isinstance(type.dtype, np.dtype):
         return False
-    return type.dtype.kind == "f" or (type.dtype.kind == "V" and "float" in type.dtype.name)
+    return element_kind(type.dtype) == "f"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import isfinite
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -52,6 +53,8 @@ def _whole_power(m: Match) -> Replacement:
 
 def _half_power(m: Match) -> Replacement:
     """x**(n + 1/2) as a whole power times a root."""
+    if not isfinite(float(m.c)):
+        return Refusal("the exponent is infinite, or no number")
     double = Fraction(float(m.c)) * 2
     if double.denominator != 1 or double % 2 == 0 or abs(double) > MAX_POWER:
         return Refusal("the exponent is no small odd multiple of one half")

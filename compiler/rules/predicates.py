@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
+from compiler.ops.parameters import element_kind
 from compiler.rewrite.expression import Term, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import BOOL, FLOAT, num, op, var
@@ -56,9 +57,9 @@ def _counted(m: Match) -> Replacement:
 
 def _counts_to(type: np.dtype[Any], most: int) -> bool:
     """Whether adding up so many ones gives each count between, to the last."""
-    if type.kind in "iu":
-        return most <= np.iinfo(type).max
-    return type.kind in "fV" and most <= 2 ** (int(ml_dtypes.finfo(type).nmant) + 1)
+    if element_kind(type) in "iu":
+        return most <= int(ml_dtypes.iinfo(type).max)
+    return element_kind(type) == "f" and most <= 2 ** (int(ml_dtypes.finfo(type).nmant) + 1)
 
 
 def _said(found: Term, truth: object) -> Term:

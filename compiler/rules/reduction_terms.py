@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import ml_dtypes
 import numpy as np
 
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Value
-from compiler.ops.parameters import integers
+from compiler.ops.parameters import element_kind, integers
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
 
 COMBINERS: Final[Mapping[str, str]] = {
@@ -110,17 +110,31 @@ def is_identity(name: str, number: np.generic | Array) -> bool:
 
 
 def _is_real(number: Array) -> bool:
-    return number.dtype.kind in "iufV"
+    return element_kind(number.dtype) in "iuf"
 
 
 def lowest(kind: np.dtype[Any]) -> Any:
     """The number that no other of a real element type is under."""
-    return np.array(ml_dtypes.iinfo(kind).min if kind.kind in "iu" else -np.inf, kind)
+    if element_kind(kind) in "iu":
+        return np.array(int(ml_dtypes.iinfo(kind).min)).astype(kind)
+    return np.array(-np.inf if _has_infinity(kind) else float(_finite(kind).min), kind)
 
 
 def highest(kind: np.dtype[Any]) -> Any:
     """The number that no other of a real element type is over."""
-    return np.array(ml_dtypes.iinfo(kind).max if kind.kind in "iu" else np.inf, kind)
+    if element_kind(kind) in "iu":
+        return np.array(int(ml_dtypes.iinfo(kind).max)).astype(kind)
+    return np.array(np.inf if _has_infinity(kind) else float(_finite(kind).max), kind)
+
+
+def _finite(kind: np.dtype[Any]) -> Any:
+    """What ml_dtypes says of a float type."""
+    return cast("Any", ml_dtypes.finfo)(kind)
+
+
+def _has_infinity(kind: np.dtype[Any]) -> bool:
+    """Whether a float type has infinities: some of eight bits and less have none."""
+    return bool(np.isinf(np.array(np.inf, kind).astype(np.float64)))
 
 
 _IDENTITIES: Final[Mapping[str, Callable[[Array], bool]]] = {

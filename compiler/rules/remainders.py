@@ -34,11 +34,14 @@ def _number(value: int, m: Match) -> Any:
     return constant(np.array(value).astype(dtype(m.x)))
 
 
+_REPEATED: Final = Refusal("the dividend is repeated")
+
+
 def _by_zero(m: Match) -> Replacement:
     """What XLA gives where it does not die: a quotient of ones in all bits, all for a remainder."""
     result = m.root.result
     if m.root.name == "rem":
-        return m.x if m.x.type == result.type else Refusal("the dividend is repeated")
+        return spread(m.x, shape(result), ()) if shape(m.x) in ((), shape(result)) else _REPEATED
     ones = np.bitwise_not(np.zeros((), dtype(result)))
     return spread(constant(ones, like=m.x), shape(result), ())
 

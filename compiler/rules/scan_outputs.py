@@ -15,7 +15,7 @@ from jax import lax
 
 from compiler.analysis.constants import integer_value
 from compiler.ir.graph import Operation, Value
-from compiler.ops.parameters import integers
+from compiler.ops.parameters import element_kind, integers
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -85,10 +85,10 @@ def _is_condensed(scan: Scan, value: Value, kinds: Container[str]) -> bool:
 def _reduces(reader: Operation, kinds: Container[str]) -> bool:
     if reader.name not in kinds or 0 not in integers(reader, "axes"):
         return False
-    kind = dtype(reader.result)
-    if kind.kind in "iu":
-        return True
-    return kind in SUMMED if reader.name == "reduce_sum" else kind.kind in "fV"
+    type = dtype(reader.result)
+    if element_kind(type) in "iu":
+        return type.kind != "V"
+    return type in SUMMED if reader.name == "reduce_sum" else element_kind(type) == "f"
 
 
 def _takes_last(scan: Scan, reader: Operation) -> bool:

@@ -42,7 +42,7 @@ def _counted(m: Match) -> Replacement:
     if count == 1:
         carried: dict[Value, Term] = dict(zip(loop.carries, loop.first, strict=True))
         return Outside({**loop.known(loop.body), **carried}).terms(loop.following)
-    return counted(loop, count)
+    return counted(loop, count) or Refusal("JAX is set to trace a scan as something else")
 
 
 def _unchanged(m: Match) -> Replacement:

@@ -210,3 +210,13 @@ def test_several_devices_keep_constants():
         found = step(jax.device_put(x, device))
         assert found.devices() == {device}
         np.testing.assert_allclose(found, np.asarray(x @ w), rtol=1e-5, atol=1e-5)
+
+
+def test_a_transfer_guard_sees_no_transfer(compiled: list[int], recwarn: pytest.WarningsRecorder):
+    w, x = _weights(), jnp.ones(_SIDE)
+    step = tg.function(lambda x: w @ x)
+    with jax.transfer_guard("disallow"):
+        found = step(x)
+    np.testing.assert_allclose(found, jax.jit(lambda x: w @ x)(x), rtol=1e-5)
+    assert compiled == [1]
+    assert not recwarn.list

@@ -46,7 +46,7 @@ from compiler.lowering.jax_compat.executables import (
     is_jit_callable,
     keeps_executables,
 )
-from compiler.lowering.jax_compat.inference import result_avals, trace_settings
+from compiler.lowering.jax_compat.inference import own_settings, result_avals, trace_settings
 from compiler.lowering.jax_compat.jaxprs import (
     Equation,
     Jaxpr,
@@ -174,6 +174,7 @@ __all__ = [
     "method",
     "name_stack_text",
     "no_debug_info",
+    "own_settings",
     "primitive_by_name",
     "primitive_names",
     "rebind_effect",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from compiler.analysis.constants import uniform
 from compiler.ir import Effect
 from compiler.passes.fold_constants import FoldConstants
 from compiler.rewrite.rewriter import Rewriter
@@ -122,3 +123,29 @@ def test_a_limit_stops_it() -> None:
     before = graph("() -> (i32[])", chain + "\nreturn %c")
     FoldConstants().run(before, Rewriter(before, limit=1))
     assert [op.name for op in before.body] == ["constant", "constant", "add", "return"]
+
+
+def test_a_number_that_stands_for_all_elements_is_folded() -> None:
+    before = graph(
+        "(%x: i32[3]) -> (i32[3], ~f32[2,3])",
+        """
+        %a = constant {value = False} : bool[]
+        %b = broadcast_in_dim %a {broadcast_dimensions = (), shape = (3,)} : bool[3]
+        %c = convert_element_type %b {new_dtype = i32, weak_type = False} : i32[3]
+        %d = constant {value = 2} : i32[]
+        %e = add %c, %d : i32[3]
+        %f = add %x, %e : i32[3]
+        %g = constant {value = 1.5} : ~f32[]
+        %h = broadcast_in_dim %g {broadcast_dimensions = (), shape = (3, 2)} : ~f32[3,2]
+        %i = transpose %h {permutation = (1, 0)} : ~f32[2,3]
+        %j = mul %i, %i : ~f32[2,3]
+        return %f, %j
+        """,
+    )
+    found, _ = run(FoldConstants(), before)
+    total, square = found.outputs
+    assert total.producer is not None
+    added = total.producer.operands[1]
+    assert (uniform(added), added.type) == (2, total.type)
+    assert (uniform(square), str(square.type)) == (2.25, "~f32[2,3]")
+    assert "mul" not in body(found)
