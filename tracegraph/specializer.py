@@ -153,11 +153,12 @@ class Specializer:
     def optimized(self, traced: Any, chosen: tuple[Option, ...]) -> Any:
         """The jit callable that runs the optimised graph of a trace, and takes what it replaces."""
         donation = self._capture.donations.of(traced)
-        key = (donation.positions, donation.names, chosen)
+        keeps = self._takes_unread(traced)
+        key = (donation.positions, donation.names, chosen, keeps)
         if not any(key):
             return self.full
         if key not in self._others:
-            options = self._jit_options(donation, chosen)
+            options = self._jit_options(donation, chosen, keeps=keeps)
             self._others[key] = jax.jit(self._capture.bodies.optimized, **options)
         return self._others[key]
 
@@ -169,14 +170,33 @@ class Specializer:
         traced = self.captured(args, kwargs)
         self._tune(traced, args, kwargs)
         donation, told = self._capture.donations.of(traced), self.told(traced, args, kwargs)
-        key = ("apart", donation.positions, donation.names, told)
+        keeps = self._takes_unread(traced)
+        key = ("apart", donation.positions, donation.names, told, keeps)
         if key not in self._others:
-            options = self._jit_options(donation, told)
+            options = self._jit_options(donation, told, keeps=keeps)
             self._others[key] = jax.jit(self._capture.body(), **options)
         return self._others[key]
 
-    def _jit_options(self, donation: Donation, chosen: tuple[Option, ...]) -> dict[str, Any]:
+    def _takes_unread(self, traced: Any) -> bool:
+        """Whether an input is given away that the function reads and its optimised form does not.
+
+        jit takes only what is read, so it would leave the caller such an array.
+        """
+        flags, program = self._capture.donations.flags(traced), self.programs.of(traced)
+        if program is None or not any(flags):
+            return False
+        after = jax_compat.read_inputs(program.jaxpr)
+        lost = [given and not read for given, read in zip(flags, after, strict=True)]
+        if not any(lost):
+            return False
+        before = jax_compat.read_inputs(jax_compat.low_jaxpr(traced))
+        return any(gone and read for gone, read in zip(lost, before, strict=True))
+
+    def _jit_options(
+        self, donation: Donation, chosen: tuple[Option, ...], *, keeps: bool
+    ) -> dict[str, Any]:
         changed: dict[str, Any] = {
+            "keep_unused": keeps,
             "donate_argnums": donation.positions,
             "donate_argnames": donation.names,
             "compiler_options": {**dict(chosen), **self._compiler_options} if chosen else None,

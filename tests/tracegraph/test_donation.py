@@ -193,3 +193,25 @@ def test_both_ways_to_say_it_are_refused():
         donating(lambda x: x, donate_argnums=0)
     with pytest.raises(tg.TracegraphError, match="on or off"):
         tg.function(lambda x: x, donate_replaced="yes")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda a: a - a,
+        lambda a: jnp.where(True, jnp.ones(8), a),
+        lambda a: a + 1,
+        lambda a: jnp.ones(3),  # which jit does not take either
+        lambda a: (a + 1, jnp.ones(3))[1],
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Some donated buffers were not usable")
+def test_what_an_optimised_program_no_longer_reads_is_given_away_as_by_jit(program):
+    def is_gone(transform):
+        step = transform(program, donate_argnums=0)
+        arrays = [jnp.arange(8.0) + 0 for _ in range(2)]
+        for array in arrays:
+            jax.block_until_ready(step(array))
+        return [array.is_deleted() for array in arrays]
+
+    assert is_gone(tg.function) == is_gone(jax.jit)

@@ -65,6 +65,7 @@ from compiler.lowering.jax_compat.jaxprs import (
     make_literal,
     make_var,
     no_debug_info,
+    read_inputs,
     rebind_effect,
     split_jaxpr,
 )
@@ -177,6 +178,7 @@ __all__ = [
     "own_settings",
     "primitive_by_name",
     "primitive_names",
+    "read_inputs",
     "rebind_effect",
     "restore_params",
     "result_avals",

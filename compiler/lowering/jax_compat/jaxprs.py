@@ -38,6 +38,16 @@ class JaxprParts(NamedTuple):
     closed: bool
 
 
+def read_inputs(jaxpr: Jaxpr) -> tuple[bool, ...]:
+    """Which inputs the results or the effects of a jaxpr depend on: jit passes on no others."""
+    parts = split_jaxpr(jaxpr)
+    live = {id(atom) for atom in parts.outvars}
+    for equation in reversed(parts.equations):
+        if equation.effects or any(id(var) in live for var in equation.outvars):
+            live.update(map(id, equation.invars))
+    return tuple(id(var) in live for var in parts.invars)
+
+
 def is_jaxpr(value: object) -> bool:
     """Whether the value is a jaxpr, open or closed."""
     return isinstance(value, (core.Jaxpr, _ClosedJaxpr))
