@@ -66,18 +66,17 @@ class FoldConstants(Pass):
         pending = list(walk(graph))[::-1]
         while pending and rewriter.may_change():
             op = pending.pop()
-            if op.parent is None:
-                continue
-            if _is_of_repeated_numbers(op):
-                pending += _fold_number(op, rewriter)
-                continue
-            constants = _constant_operands(op)
-            if constants is None or not self._pays(op):
-                continue
             operands = op.operands
-            if _fold(op, constants, rewriter):
+            if op.parent is not None and self._folds(op, rewriter):
                 # Where one reader is left, folding that one too would free the constant.
                 pending += [reader for value in operands if (reader := value.only_reader)]
+
+    def _folds(self, op: Operation, rewriter: Rewriter) -> bool:
+        """Replaces an op by its value, if that is known, pays, and has bits that are fixed."""
+        if _is_of_repeated_numbers(op):
+            return _fold_number(op, rewriter)
+        constants = _constant_operands(op)
+        return constants is not None and self._pays(op) and _fold(op, constants, rewriter)
 
     def _pays(self, op: Operation) -> bool:
         """Whether the results are single numbers, or small and no larger than what they replace."""
@@ -113,27 +112,26 @@ def _is_of_repeated_numbers(op: Operation) -> bool:
     return all(uniform(value) is not None for value in op.operands)
 
 
-def _fold_number(op: Operation, rewriter: Rewriter) -> Sequence[Operation]:
-    """Replaces an op on repeated numbers by its value, repeated, if that is exact.
-
-    Returns:
-        what reads the value now.
-    """
+def _fold_number(op: Operation, rewriter: Rewriter) -> bool:
+    """Replaces an op on repeated numbers by its value, repeated; says whether that is exact."""
     evaluate, type = lookup(op.name).evaluate, _plain_type(op.result)
     if evaluate is None or type is None:
-        return ()
+        return False
     numbers = [array for value in op.operands if (array := uniform(value)) is not None]
     one = ArrayType((), type.dtype, type.weak_type)
     try:
         (found,) = evaluate(Operation(op.name, (), (one,), op.attributes), numbers)
     except NotExact:
-        return ()
+        return False
     _check(op, [one], [found])
-    number = rewriter.constant(op, Dense(found), one)
-    repeat: Attributes = {"shape": static_shape(op.result), "broadcast_dimensions": ()}
-    made = rewriter.create(op, "broadcast_in_dim", (number,), (type,), repeat)
-    rewriter.replace(op, made.results)
-    return made.result.readers
+    if type.size == 1:
+        made = rewriter.constant(op, Dense(found.reshape(static_shape(op.result))), type)
+    else:
+        number = rewriter.constant(op, Dense(found), one)
+        repeat: Attributes = {"shape": static_shape(op.result), "broadcast_dimensions": ()}
+        made = rewriter.create(op, "broadcast_in_dim", (number,), (type,), repeat).result
+    rewriter.replace(op, [made])
+    return True
 
 
 def _plain_type(value: Value) -> ArrayType | None:
