@@ -139,6 +139,7 @@ def _computed(split: _Split, values: Sequence[Any]) -> list[jax.Array]:
     """The arrays of the frontier, each one that belongs to nobody else, on no particular device."""
     with jax.transfer_guard("allow"):  # jit's own way to hand them over is not seen by the guard
         own = [jnp.array(np.asarray(value)) for value in values]
+    jax.block_until_ready(own)  # the copies are made later otherwise, of what may have changed
     if not split.known:
         held = dict(zip(split.sources, own, strict=True))
         return [held[var] for var in split.frontier]
