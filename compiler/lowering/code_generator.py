@@ -53,6 +53,7 @@ KERNELS_AS_FAST: Final = MappingProxyType(
                 "convolution-by-depth",
                 "convolution-of-patches",
                 "convolution-over-holes",
+                "cumsum-by-blocks",
                 "dot-of-matrices",
                 "gradient-of-patches",
                 "narrow-convolution-by-strips",

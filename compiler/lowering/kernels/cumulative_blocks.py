@@ -60,7 +60,7 @@ def _by_blocks(m: Match) -> Callable[..., Any]:
 def _sums(x: Any, backwards: bool) -> tuple[Any, Any]:
     """The running sums of rows, and whether all of them are finite."""
     rows, size = x.shape
-    within = _dot(x.reshape(-1, BLOCK), _triangle(BLOCK, backwards))
+    within = _dot(x.reshape(-1, BLOCK), _triangle(backwards))
     within = within.reshape(rows, size // BLOCK, BLOCK)
     totals = within[:, :, 0 if backwards else -1]
     before = _before(totals, backwards)
@@ -72,7 +72,7 @@ def _before(totals: Any, backwards: bool) -> Any:
     """What comes before each block of a row: few blocks are one more product."""
     rows, blocks = totals.shape
     if blocks <= MAX_BLOCKS:
-        return _dot(totals, _triangle(blocks, backwards, strict=True))
+        return _dot(totals, _strict_triangle(blocks, backwards))
 
     def step(before: Any, total: Any) -> tuple[Any, Any]:
         return before + total, before
@@ -81,10 +81,19 @@ def _before(totals: Any, backwards: bool) -> Any:
     return lax.scan(step, start, totals.T, reverse=backwards)[1].T
 
 
-def _triangle(size: int, backwards: bool, *, strict: bool = False) -> Any:
-    """Ones where an element of the row is added to a sum of the column."""
-    ones, beside = jnp.ones((size, size), np.float32), int(strict)
-    return jnp.tril(ones, -beside) if backwards else jnp.triu(ones, beside)
+def _triangle(backwards: bool) -> Any:
+    """Ones where an element of a block's row is added to a sum of its column.
+
+    A number each, not computed: XLA writes out the loops of so small a triangle, and a running sum
+    compiles for twice as long."""
+    ones = np.ones((BLOCK, BLOCK), np.float32)
+    return np.tril(ones) if backwards else np.triu(ones)
+
+
+def _strict_triangle(size: int, backwards: bool) -> Any:
+    """Ones where a block's total is added to what comes before another block."""
+    one, other = lax.iota(np.int32, size)[:, None], lax.iota(np.int32, size)[None]
+    return (one > other if backwards else one < other).astype(np.float32)
 
 
 def _dot(x: Any, y: Any) -> Any:
