@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import click
-import rich
+from rich.console import Console
 
 from benchmarks.__main__ import machine
 from benchmarks.peers.results import read
@@ -18,6 +18,10 @@ from benchmarks.suite.report import markdown, peer_table, peer_verdicts, peers_o
 from benchmarks.suite.workloads import GROUPS
 
 RESULTS: Final = Path(__file__).parents[1] / "results"
+
+
+WIDE: Final = 200
+"""Columns of what is written to a file or a pipe, which have no width of their own."""
 
 
 @click.command()
@@ -38,9 +42,10 @@ def main(names: tuple[str, ...], level: str, keep: bool) -> None:
             line = f"{row.name}: {row.speedup:.2f}x{by_hand}, first call {row.first_call:.2f}"
             print(line, flush=True)
     peers = read()
-    rich.print(table(rows, machine()))
+    console = _console()
+    console.print(table(rows, machine(), console.width))
     if peers_of(rows, peers):
-        rich.print(peer_table(rows, peers))
+        console.print(peer_table(rows, peers))
     flops, stream = machine_limits
     print(f"machine: {flops / 1e9:.0f} GFLOP/s, {stream / 1e9:.1f} GB/s")
     for line in (*verdicts(rows), *peer_verdicts(rows, peers)):
@@ -54,6 +59,11 @@ def main(names: tuple[str, ...], level: str, keep: bool) -> None:
         }
         (RESULTS / "suite.json").write_text(json.dumps(data, indent=1) + "\n")
         (RESULTS / "suite.md").write_text(markdown(rows, machine(), machine_limits, peers))
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
 
 
 if __name__ == "__main__":

@@ -34,11 +34,18 @@ _HEAD: Final = (
     "fired",
 )
 
+_LONG: Final = ("by hand here", "by hand there", "other levels", "of the limit", "fired")
+_FULL: Final = 160
+"""Columns of a terminal on which everything fits."""
 
-def table(rows: Sequence[Row], title: str) -> Table:
-    """The rows for a terminal."""
-    found = [(row.name, *_cells(row)) for row in rows]
-    return _terminal(f"speed-up over jax.jit, {title}", ("workload", *_HEAD), found)
+
+def table(rows: Sequence[Row], title: str, width: int) -> Table:
+    """The rows for a terminal of so many columns; a narrow one shows the figures alone."""
+    shown = [i for i, name in enumerate(_HEAD) if width >= _FULL or name not in _LONG]
+    head = ["workload", *(_HEAD[i] for i in shown)]
+    cells = [(row.name, _cells(row)) for row in rows]
+    found = [(name, *(one[i] for i in shown)) for name, one in cells]
+    return _terminal(f"speed-up over jax.jit, {title}", head, found)
 
 
 def peer_table(rows: Sequence[Row], peers: Peers) -> Table:
@@ -47,12 +54,15 @@ def peer_table(rows: Sequence[Row], peers: Peers) -> Table:
 
 
 def _terminal(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    found = Table(title=title)
-    found.add_column(head[0])
+    found = Table(title=title, show_edge=False)
+    found.add_column(head[0], overflow="fold")
     for name in head[1:]:
         found.add_column(name, justify="right")
     for row in rows:
         found.add_row(*row)
+    for column in found.columns[1:]:  # rich would cut words where all columns are narrow
+        words = " ".join([str(column.header), *map(str, column.cells)]).split()
+        column.min_width = max(map(len, words))
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from rich.console import Console
+
 from benchmarks.peers.results import Peers
 from benchmarks.suite.report import (
     markdown,
@@ -74,13 +76,23 @@ def test_the_page_ends_in_the_peers_and_their_verdicts():
 
 def test_the_terminal_has_the_same_columns():
     both = (
-        (table(ROWS, "a machine"), markdown_table(ROWS)),
+        (table(ROWS, "a machine", 200), markdown_table(ROWS)),
         (peer_table(ROWS, PEERS), markdown_peers(ROWS, PEERS)),
     )
     for shown, lines in both:
         head, _, *rows = _rows(lines)
         assert [column.header for column in shown.columns] == head
         assert shown.row_count == len(rows)
+
+
+def test_a_narrow_terminal_shows_every_figure_whole():
+    shown = Console(width=80)
+    with shown.capture() as captured:
+        shown.print(table(ROWS, "a machine", shown.width))
+    lines = captured.get()
+    assert "…" not in lines
+    assert "fired" not in lines
+    assert all(f"{row.speedup:.2f}" in lines for row in ROWS)
 
 
 def test_values_may_differ_by_what_jit_itself_moves():
