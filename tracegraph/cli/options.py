@@ -39,7 +39,8 @@ def _with_arguments(command: F, more: str) -> F:
             metavar="SPEC",
             multiple=True,
             help="The next positional argument: a type (f32[8,128], key<fry>[], ones:i32[4]), "
-            f"a Python literal (3.5, True, None) or a file.npy{more}.",
+            "a Python literal (3.5, True, None), a file.npy, the value @MODULE:NAME, or a dict, "
+            f"list or tuple of these ({{w: f32[3], b: f32[]}}){more}.",
         ),
         click.option(
             "--kwarg", "kwargs", metavar="NAME=SPEC", multiple=True, help="A keyword argument."

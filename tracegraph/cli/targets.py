@@ -46,6 +46,41 @@ def load_function(target: str, static: Sequence[str] = ()) -> Any:
     return _decorated(_resolve(module, place, path), target, static)
 
 
+def load_value(target: str, where: str) -> Any:
+    """The value that a target names, or what it returns if it is a function.
+
+    Args:
+        target: ``package.module:name.attr`` or ``path/to/file.py:name``.
+        where: how an error names the place it was given in.
+
+    Raises:
+        TracegraphError: there is no such module, file or value.
+        Failure: importing the module, or the function, raised an error of the user's.
+    """
+    place, colon, path = target.rpartition(":")
+    if not (colon and place and path):
+        raise TracegraphError(
+            f"@{target} does not name a value",
+            where=where,
+            expected="@MODULE:NAME, such as @package.module:params or @train.py:params",
+            found=f"@{target}",
+            hint="write the module or the file, a colon, and the name of a value, or of a function "
+            "without parameters that returns one",
+        )
+    module = _loaded(Path(place)) if place.endswith(".py") else _load_module(place)
+    found = _resolve(module, place, path, "value")
+    if not inspect.isfunction(found):
+        return found
+    with user_code():
+        return found()
+
+
+def _loaded(path: Path) -> ModuleType:
+    """The file's module: the one whose function is called already, so that classes are the same."""
+    known = sys.modules.get(_FILE_MODULE)
+    return known if known and known.__file__ == str(path.resolve()) else _load_file(path)
+
+
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.py")]
@@ -95,32 +130,36 @@ def _no_module(name: str, missing: str) -> TracegraphError:
     )
 
 
-def _resolve(module: ModuleType, place: str, path: str) -> Any:
+def _resolve(module: ModuleType, place: str, path: str, kind: str = "function") -> Any:
     found: Any = module
     for depth, name in enumerate(path.split(".")):
         if not hasattr(found, name):
             parent = ".".join([place, *path.split(".")[:depth]])
-            raise _no_attribute(found, parent, name)
+            raise _no_attribute(found, parent, name, kind)
         found = getattr(found, name)
     return found
 
 
-def _no_attribute(parent: Any, where: str, name: str) -> TracegraphError:
-    names = [n for n in dir(parent) if not n.startswith("_") and callable(getattr(parent, n, None))]
-    own = [n for n in names if _is_defined_in(getattr(parent, n), parent)]
+def _no_attribute(parent: Any, where: str, name: str, kind: str) -> TracegraphError:
+    members = {n: getattr(parent, n, None) for n in dir(parent) if not n.startswith("_")}
+    names = [n for n, value in members.items() if kind == "value" or callable(value)]
+    own = [n for n in names if _is_defined_in(members[n], parent)]
     shown = ", ".join(own[:_SHOWN_NAMES]) + (", ..." if len(own) > _SHOWN_NAMES else "")
     return TracegraphError(
-        f"{where} has no function {name}",
+        f"{where} has no {kind} {name}",
         where=getattr(parent, "__file__", None) or where,
-        expected=f"one of {shown}" if own else "the name of a function in it",
+        expected=f"one of {shown}" if own else f"the name of a {kind} in it",
         found=name,
         hint=suggest(name, names, "correct the name after the colon"),
     )
 
 
 def _is_defined_in(value: Any, parent: Any) -> bool:
-    module = getattr(parent, "__name__", None)
-    return not isinstance(parent, ModuleType) or getattr(value, "__module__", None) == module
+    if not isinstance(parent, ModuleType):
+        return True
+    if not callable(value):
+        return not isinstance(value, ModuleType)
+    return getattr(value, "__module__", None) == parent.__name__
 
 
 def _decorated(value: Any, target: str, static: Sequence[str]) -> Any:

@@ -85,7 +85,8 @@ def _triangle(backwards: bool) -> Any:
     """Ones where an element of a block's row is added to a sum of its column.
 
     A number each, not computed: XLA writes out the loops of so small a triangle, and a running sum
-    compiles for twice as long."""
+    compiles for twice as long.
+    """
     ones = np.ones((BLOCK, BLOCK), np.float32)
     return np.tril(ones) if backwards else np.triu(ones)
 

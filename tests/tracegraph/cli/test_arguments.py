@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from compiler.ir.errors import TracegraphError
-from tracegraph.cli.arguments import parse_arguments, parse_spec
+from tracegraph.cli.arguments import Arguments, parse_arguments
+from tracegraph.cli.errors import Failure
+from tracegraph.cli.specs import parse_spec
+from tracegraph.cli.targets import load_function
 
 
 def make(spec, seed=0):
@@ -82,11 +85,112 @@ def test_a_file_gives_its_array(tmp_path):
     assert parse_spec(f"{tmp_path}/x.npy", "--arg").tolist() == [0, 1, 2]
 
 
+F32 = jax.ShapeDtypeStruct((3,), jnp.float32)
+I32 = jax.ShapeDtypeStruct((), jnp.int32)
+
+
+@pytest.mark.parametrize(
+    ("spec", "tree"),
+    [
+        ("{w: f32[3], 'b': i32[]}", {"w": F32, "b": I32}),
+        ('{"a b": ones:f32[3], 2: 0.5, (1, "x"): None}', {"a b": F32, 2: 0.5, (1, "x"): None}),
+        ("[f32[3], [i32[], ()], {}]", [F32, [I32, ()], {}]),
+        ("(f32[3],)", (F32,)),
+        ("( f32[3] , i32[], )", (F32, I32)),
+        ("(f32[3])", F32),
+        (
+            "{layers: [{w: f32[3]}, {w: f32[3]}], step: i32[]}",
+            {"layers": [{"w": F32}] * 2, "step": I32},
+        ),
+        ('[\'a, ]b\', "c\\"{", f32[3]]', ["a, ]b", 'c"{', F32]),
+    ],
+)
+def test_trees_hold_specs_of_all_forms(spec, tree):
+    found = Arguments((parse_spec(spec, "--arg"),), {}).abstract()
+    assert found.args == (tree,)
+    made = found_leaves(Arguments((parse_spec(spec, "--arg"),), {}).make(0).args)
+    assert [type(leaf) for leaf in made if hasattr(leaf, "dtype")] == [type(jnp.ones(3))] * sum(
+        isinstance(leaf, jax.ShapeDtypeStruct) for leaf in found_leaves(tree)
+    )
+
+
+def found_leaves(tree):
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in found_leaves(value)]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for value in tree for leaf in found_leaves(value)]
+    return [tree]
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        ("{w: f32[3}", "{w: f32[3}"),
+        ("{w: f32[3], b}", "b"),
+        ("{f32[3]}", "f32[3]"),
+        ("{[f32[3]]: 1}", "[f32[3]]: 1"),
+        ("(f32[3]), (f32[3])", "(f32[3]), (f32[3])"),
+        ("[f32[3],, f32[3]]", "[f32[3],, f32[3]]"),
+        ("[f32[3], relu]", "relu"),
+        ("(" * 5000 + "f32[3]" + ")" * 5000, "(" * 5000 + "f32[3]" + ")" * 5000),
+    ],
+)
+def test_a_wrong_tree_is_told(spec, wrong):
+    with pytest.raises(TracegraphError) as caught:
+        parse_spec(spec, "--arg")
+    assert caught.value.what == f"{wrong} is no argument"
+
+
+@pytest.fixture
+def module(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(
+        "from typing import NamedTuple\n"
+        "class P(NamedTuple):\n    w: float\n"
+        "params = P(2.0)\n"
+        "def start():\n    return P(3.0)\n"
+        "def scaled(p, x):\n    assert isinstance(p, P)\n    return p.w * x\n"
+        "def broken():\n    raise ValueError('of the user')\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize(("name", "factor"), [("params", 2.0), ("start", 3.0)])
+def test_a_value_by_its_name_has_the_classes_of_the_function(module, name, factor):
+    function = load_function(f"{module}:scaled")
+    found = parse_arguments(function, [f"@{module}:{name}", "ones:f32[]"], []).make(0)
+    assert function(*found.args) == factor
+    inside = parse_spec(f"[@{module}:{name}, 1]", "--arg")
+    assert inside == [(factor,), 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "hint"),
+    [
+        (":parms", "has no value parms", "did you mean params?"),
+        ("", "does not name a value", "write the module or the file, a colon"),
+    ],
+)
+def test_a_value_that_is_not_there_is_told(module, name, what, hint):
+    with pytest.raises(TracegraphError) as caught:
+        parse_spec(f"@{module}{name}", "--arg")
+    assert what in caught.value.what
+    assert hint in caught.value.hint
+
+
+def test_what_fails_in_a_function_of_the_user_is_the_users(module):
+    with pytest.raises(Failure, match="of the user"):
+        parse_spec(f"@{module}:broken", "--arg")
+
+
 DTYPES = (
     "bool, f16, bf16, f32, f64, i4, i8, i16, i32, i64, u4, u8, u16, u32, u64, c64, c128, "
     "key<fry>, key<rbg>, key<urbg>"
 )
-FORMS = "a type such as f32[8,128], a Python literal such as 3.5 or True, or a file.npy"
+FORMS = (
+    "a type such as f32[8,128], a Python literal such as 3.5 or True, a file.npy, @MODULE:NAME, "
+    "or a dict, list or tuple of these"
+)
 
 
 @pytest.mark.parametrize(
