@@ -17,6 +17,7 @@ from math import inf, prod
 from typing import Final, NamedTuple
 
 from compiler.analysis.cost import cost_of, nbytes
+from compiler.analysis.flops import elements
 from compiler.ir.graph import Graph, Operation, Value
 from compiler.lowering.code_ops import (
     CASTS,
@@ -39,7 +40,6 @@ from compiler.lowering.code_ops import (
     is_unwritten,
     is_written,
     rows,
-    size,
 )
 from compiler.ops.parameters import integers
 
@@ -231,7 +231,7 @@ class Loops:
         return rows(value)[-1] < SHORT_ROW
 
     def _most_lost(self, value: Value) -> float:
-        return size(value) * (LOST_OF_SERIES if self._does(Does.SERIES, value) else LOST)
+        return elements(value) * (LOST_OF_SERIES if self._does(Does.SERIES, value) else LOST)
 
     @cached_property
     def _little(self) -> float:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from compiler.analysis.flops import elements
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
 from compiler.ops.elementwise import ELEMENTWISE, TRANSCENDENTAL
@@ -57,7 +58,7 @@ def is_kernel(op: Operation) -> bool:
 
 def is_shrinking(op: Operation) -> bool:
     """Whether it is a kernel of fewer elements than it reads, which it computes with."""
-    return is_kernel(op) and size(op.results[0]) < max(map(size, op.operands))
+    return is_kernel(op) and elements(op.results[0]) < max(map(elements, op.operands))
 
 
 def are_apart(op: Operation) -> bool:
@@ -146,8 +147,3 @@ def rows(value: Value) -> tuple[int, ...]:
     """A shape without the axes of one element, of one at least."""
     sizes = value.type.shape if isinstance(value.type, ArrayType) else ()
     return tuple(size for size in sizes if isinstance(size, int) and size != 1) or (1,)
-
-
-def size(value: Value) -> int:
-    """How many elements a value has; none for tokens and references."""
-    return value.type.size if isinstance(value.type, ArrayType) else 0

@@ -221,7 +221,7 @@ def test_same_numbers(name):
     found = jax.tree.leaves(tg.function(program)(*arguments))
     for one, other in zip(expected, found, strict=True):
         assert one.dtype == other.dtype
-        kwargs = {"rtol": 1e-6, "atol": 1e-6} if name in _SUMS else {"rtol": 0, "atol": 0}
+        kwargs = {"rtol": 1e-5, "atol": 1e-5} if name in _SUMS else {"rtol": 0, "atol": 0}
         np.testing.assert_allclose(
             np.asarray(one.astype(jnp.complex64)), np.asarray(other.astype(jnp.complex64)), **kwargs
         )
