@@ -37,6 +37,8 @@ def to_attribute(value: Any) -> Attribute:
         return value.item()  # a size or an axis that numpy computed; other widths mean themselves
     if isinstance(value, type):
         return np.dtype(cast(Any, value)) if issubclass(value, np.generic) else _opaque(value)
+    if isinstance(value, range):
+        return tuple(value)
     if isinstance(value, tuple):
         return _tuple(cast(tuple[Any, ...], value))
     if isinstance(value, enum.Enum):

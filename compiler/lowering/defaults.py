@@ -63,7 +63,7 @@ def _shapes(x: jax.Array) -> Any:
         lax.reshape(x, (16,)),
         lax.iota(jnp.int32, 4) + 1,
         lax.slice(x, (0, 0), (2, 2)),
-        lax.pad(x, 0.0, ((1, 1, 0), (0, 0, 0))),
+        lax.pad(x, x[0, 0], ((1, 1, 0), (0, 0, 0))),
         lax.concatenate([x, x], 0),
         lax.split(x, (2, 2), 0),
         jnp.transpose(x),

@@ -154,6 +154,8 @@ def _joined_elements(join: Join, ops: Sequence[Operation], axis: int) -> Term | 
 
     def operand(column: Sequence[Value]) -> Term | None:
         own = shape(column[0])
+        if _is_mixed(column):
+            return None
         if not own or any(shape(v)[axis] != s[axis] for v, s in zip(column, sizes, strict=True)):
             return column[0] if _same(column) and shape(column[-1]) == own else None
         number = _number(column, (*own[:axis], total, *own[axis + 1 :]))
@@ -162,9 +164,16 @@ def _joined_elements(join: Join, ops: Sequence[Operation], axis: int) -> Term | 
     return _applied(ops[0], [operand(column) for column in _columns(ops)])
 
 
+def _is_mixed(column: Sequence[Value]) -> bool:
+    """Whether an operand is a single number in one op, and an array in another."""
+    return len({len(shape(value)) for value in column}) > 1
+
+
 def _stacked_elements(join: Join, ops: Sequence[Operation], axis: int) -> Term | None:
     def operand(column: Sequence[Value]) -> Term | None:
         own = shape(column[0])
+        if _is_mixed(column):
+            return None
         if not own:
             return column[0] if _same(column) else None
         sizes = (*own[:axis], len(ops), *own[axis:])

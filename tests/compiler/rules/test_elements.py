@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
+from compiler.lowering.defaults import none_parameters
 
 ELEMENTS = ("int4", "uint4", "int8", "uint8", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2")
 
@@ -66,3 +67,40 @@ def test_programs_that_rules_are_not_for(program):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _same_bits(program, jnp.arange(3.0))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda m, w, s: jnp.concatenate([m * w, s * m]),
+        lambda m, w, s: jnp.concatenate([s * m, m * w, s * w], 1),
+        lambda m, w, s: jnp.concatenate([m**w, m**s]),
+        lambda m, w, s: jnp.concatenate([m[0] * w[0], s * m[1]]),
+        lambda m, w, s: jnp.concatenate([jnp.where(m > w, m, w), jnp.where(s > 0, m, w)]),
+        lambda m, w, s: jnp.stack([m * w, s * m], 1),
+    ],
+)
+def test_pieces_of_an_array_and_of_a_number_beside_each_other(program):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        m = jnp.arange(9.0).reshape(3, 3)
+        _same_bits(program, m, m + 1, jnp.float32(2))
+
+
+def test_dimension_numbers_of_a_range():
+    numbers = jax.lax.ScatterDimensionNumbers(range(1), (1,), (1,))
+
+    def program(updates):
+        return jax.lax.scatter_add(jnp.zeros((4, 9)), jnp.array([[3], [6], [7]]), updates, numbers)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _same_bits(program, jnp.ones((4, 3)))
+
+
+@pytest.mark.usefixtures("x64")
+def test_rules_that_build_ops_where_numbers_have_64_bits():
+    none_parameters.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _same_bits(lambda x: x @ x.T, jnp.ones((256, 128), jnp.float32))

@@ -53,6 +53,52 @@ def test_along_every_axis(name, axis):
     np.testing.assert_allclose(*both(name, x, axis=axis, reverse=True), rtol=2e-5)
 
 
+def _exact(name, x, reverse):
+    x = np.asarray(x).astype(np.float64)[:: -1 if reverse else 1]
+    found = np.cumsum(x, 0) if name == "cumsum" else np.logaddexp.accumulate(x, 0)
+    return found[:: -1 if reverse else 1]
+
+
+LONG = {
+    "of ones": np.ones(1 << 15),
+    "of tenths": np.full(1 << 15, 0.1),
+    "of any sign": np.random.default_rng(0).normal(size=1 << 15) * 0.5,
+    "that cancel": np.tile([3e4, 1.0, -3e4, 2**-4], 1 << 13),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("numbers", LONG)
+@pytest.mark.parametrize("name", ["cumsum", "cumlogsumexp"])
+def test_a_long_sum_is_as_exact_as_that_of_a_tree(name, numbers, dtype, reverse):
+    """One after the other, 65,536 ones of 16 bits would be 256."""
+    x = jnp.asarray(LONG[numbers], dtype)
+    found, expected = both(name, x, axis=0, reverse=reverse)
+    exact = _exact(name, x, reverse)
+    off, by_tree = (np.abs(one.astype(np.float64) - exact).max() for one in (found, expected))
+    assert off <= max(by_tree, float(jnp.finfo(dtype).eps) * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_a_long_product_of_16_bits_is_as_exact_as_that_of_a_tree(dtype):
+    x = jnp.asarray(np.random.default_rng(0).uniform(0.9, 1.1, 2000), dtype)
+    found, expected = both("cumprod", x, axis=0)
+    exact = np.cumprod(np.asarray(x).astype(np.float64))
+    off, by_tree = (np.abs(one.astype(np.float64) / exact - 1).max() for one in (found, expected))
+    assert off <= max(by_tree, float(jnp.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumlogsumexp"])
+def test_what_is_not_finite_stays_what_jit_makes_of_it(name):
+    x = jnp.ones((200, 8)).at[50, 0].set(jnp.inf).at[50, 1].set(-jnp.inf).at[50, 2].set(jnp.nan)
+    x = x.at[:, 3].set(-jnp.inf).at[90, 0].set(-jnp.inf).at[90, 4].set(jnp.inf).at[10, 5].set(3e38)
+    x = x.at[60, 5].set(3e38).at[70, 5].set(-3e38).at[:, 6].set(jnp.inf)
+    found, expected = both(name, x, axis=0)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(63,), (63, 1000), (0, 3)])
 def test_a_short_axis_is_left_to_xla(shape):
     graph = tg.function(lambda x: jnp.cumsum(x, 0)).graph(jnp.ones(shape))
