@@ -34,14 +34,14 @@ _HEAD: Final = (
     "fired",
 )
 
-_LONG: Final = ("by hand here", "by hand there", "other levels", "of the limit", "fired")
+_LEFT_OUT: Final = ("by hand here", "by hand there", "other levels", "of the limit", "fired")
 _FULL: Final = 160
-"""Columns of a terminal on which everything fits."""
+"""Columns of a terminal on which everything fits; on a narrower one some figures are left out."""
 
 
 def table(rows: Sequence[Row], title: str, width: int) -> Table:
     """The rows for a terminal of so many columns; a narrow one shows the figures alone."""
-    shown = [i for i, name in enumerate(_HEAD) if width >= _FULL or name not in _LONG]
+    shown = [i for i, name in enumerate(_HEAD) if width >= _FULL or name not in _LEFT_OUT]
     head = ["workload", *(_HEAD[i] for i in shown)]
     cells = [(row.name, _cells(row)) for row in rows]
     found = [(name, *(one[i] for i in shown)) for name, one in cells]

@@ -12,6 +12,7 @@ import numpy as np
 from compiler.ir.errors import TracegraphError
 from tracegraph.cli.errors import suggest
 from tracegraph.cli.specs import ArraySpec, mapped, parse_spec
+from tracegraph.cli.targets import bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,10 @@ def _check_signature(fun: Any, arguments: Arguments) -> None:
         raise TracegraphError(
             f"the arguments do not fit {name}: {error}",
             where=_source(wrapped),
-            expected=f"{name}{_bare(signature)}",
+            expected=f"{name}{bare(signature)}",
             found=f"{len(arguments.args)} --arg and {len(arguments.kwargs)} --kwarg",
             hint=suggest(unknown[0], signature.parameters, advice) if unknown else advice,
         ) from error
-
-
-def _bare(signature: inspect.Signature) -> str:
-    """The parameters as they are written, without annotations."""
-    empty = inspect.Parameter.empty
-    parameters = [p.replace(annotation=empty) for p in signature.parameters.values()]
-    return str(inspect.Signature(parameters))
 
 
 def _source(fun: Any) -> str:

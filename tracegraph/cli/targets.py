@@ -71,8 +71,30 @@ def load_value(target: str, where: str) -> Any:
     found = _resolve(module, place, path, "value")
     if not inspect.isfunction(found):
         return found
+    _check_no_parameters(found, target, where)
     with user_code():
         return found()
+
+
+def _check_no_parameters(fun: Any, target: str, where: str) -> None:
+    signature = inspect.signature(fun)
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise TracegraphError(
+            f"@{target} cannot be called without arguments: {error}",
+            where=where,
+            expected="a value, or a function without parameters that returns one",
+            found=f"{fun.__name__}{bare(signature)}",
+            hint="write a function of no parameters in the module that calls it",
+        ) from error
+
+
+def bare(signature: inspect.Signature) -> str:
+    """The parameters as they are written, without annotations."""
+    empty = inspect.Parameter.empty
+    parameters = [p.replace(annotation=empty) for p in signature.parameters.values()]
+    return str(inspect.Signature(parameters))
 
 
 def _loaded(path: Path) -> ModuleType:

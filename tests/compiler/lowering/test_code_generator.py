@@ -41,6 +41,7 @@ TOLD = {
     "colours of an image": lambda: (_convolve, _image(32, 32, 3), _image(3, 3, 3, 32)),
     "picked of bfloat16, computed in more": lambda: (_widens, _bfloat16(1000, 256), PLACES),
     "random numbers": lambda: (lambda k: jax.random.normal(k, (64, 64)), jax.random.key(0)),
+    "running sums by blocks": lambda: (lambda x: lax.cumsum(x, 1), np.round(_normal(64, 1024) * 4)),
     "no elements": lambda: (lambda x: x * 2 + 1, X[:0]),
 }
 NOT_TOLD = {

@@ -169,6 +169,7 @@ def test_a_value_by_its_name_has_the_classes_of_the_function(module, name, facto
     [
         (":parms", "has no value parms", "did you mean params?"),
         ("", "does not name a value", "write the module or the file, a colon"),
+        (":scaled", "missing a required argument: 'p'", "a function of no parameters"),
     ],
 )
 def test_a_value_that_is_not_there_is_told(module, name, what, hint):

@@ -45,6 +45,13 @@ def test_the_totals_of_many_blocks_are_summed_up_in_a_loop(blocks, reverse):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_the_roundings_of_many_totals_do_not_add_up():
+    x = jnp.full((32, BLOCK * 2 * MAX_BLOCKS), 0.1)
+    exact = np.cumsum(np.asarray(x[0]).astype(np.float64))
+    found, _ = both(x)
+    assert np.abs(found[0].astype(np.float64) - exact).max() < 5e-7 * exact[-1]
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 31, 32, 700, 1023])
