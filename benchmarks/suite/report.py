@@ -35,7 +35,8 @@ _HEAD: Final = (
 )
 
 _LEFT_OUT: Final = ("by hand here", "by hand there", "other levels", "of the limit", "fired")
-_FULL: Final = 160
+_TEXT: Final = ("workload", "other levels", "fired")
+_FULL: Final = 180
 """Columns of a terminal on which everything fits; on a narrower one some figures are left out."""
 
 
@@ -55,14 +56,13 @@ def peer_table(rows: Sequence[Row], peers: Peers) -> Table:
 
 def _terminal(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     found = Table(title=title, show_edge=False)
-    found.add_column(head[0], overflow="fold")
-    for name in head[1:]:
-        found.add_column(name, justify="right")
+    for name in head:
+        is_text = name in _TEXT  # of which rich cuts lines, and not the figures
+        header = name if is_text else name.replace(" ", "\n")
+        side = "left" if name == head[0] else "right"
+        found.add_column(header, justify=side, overflow="fold", no_wrap=not is_text)
     for row in rows:
         found.add_row(*row)
-    for column in found.columns[1:]:  # rich would cut words where all columns are narrow
-        words = " ".join([str(column.header), *map(str, column.cells)]).split()
-        column.min_width = max(map(len, words))
     return found
 
 
