@@ -90,7 +90,7 @@ def test_the_terminal_has_the_same_columns():
         assert shown.row_count == len(rows)
 
 
-@pytest.mark.parametrize("width", [80, 120, 180, 200])
+@pytest.mark.parametrize("width", [70, 80, 120, 180, 200])
 def test_every_figure_is_whole_at_every_width(width):
     rows = [dataclasses.replace(row, name=LONG, fired=FIRED, levels=LEVELS) for row in ROWS]
     shown = Console(width=width)
