@@ -3,8 +3,8 @@
 XLA makes a tree of some thirty slices and pads of them, with as many passes over the memory. On a
 CPU one loop whose step combines whole rows reads and writes every element once. One after the
 other, the roundings of a long sum add up, where a tree has few of them in a row. So a sum keeps
-what its last step rounded away and adds it in the next one (Neumaier 1974); sums and products of
-16 bits are kept in 32.
+what its last step rounded away and adds it in the next one (Kahan 1965, the remainder by Knuth's
+exact sum of two); sums and products of 16 bits are kept in 32.
 """
 
 # JAX annotates its functions in part only.
