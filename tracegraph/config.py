@@ -18,7 +18,7 @@ def dump_directory() -> Path | None:
 
 
 def cache_directory() -> Path:
-    """Where choices made by measurement are kept between processes."""
+    """The folder of all that is kept between processes: measured choices, compiled programs."""
     value = os.environ.get(CACHE_VARIABLE, "")
     base = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"
     return Path(value or Path(base) / "tracegraph").expanduser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -215,7 +216,7 @@ def _rolled(pipeline: Pipeline, ours: Mapping[str, Any]) -> Pipeline:
     if _switch("roll_layers", ours["roll_layers"]):
         return rolling(pipeline)
     seconds = ours["max_compile_seconds"]
-    is_budget = isinstance(seconds, (int, float)) and seconds > 0
+    is_budget = isinstance(seconds, (int, float)) and 0 < seconds < math.inf
     return rolling(pipeline, over_ms=max(1, int(seconds * 1e3))) if is_budget else pipeline
 
 

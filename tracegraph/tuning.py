@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from typing import Any, Final, cast
 
 import jax
 
+from compiler.ir.files import write_whole
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.ir.walk import walk
@@ -185,10 +185,7 @@ class Store:
         data = json.dumps({"key": key, **asdict(choice)}, indent=1)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(suffix=".writing", dir=self._folder)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(data)
-            Path(scratch).replace(self._file(key))
+            write_whole(self._file(key), data)
         except OSError:
             return
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dis
 import os
-import site
 import sys
-import sysconfig
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -17,35 +15,22 @@ import jax
 
 import compiler
 import tracegraph
+from compiler.ir.source_files import is_installed_file
 
-_INSTALLED: Final = ("site-packages", "dist-packages")
-_FOLDERS: Final = tuple(
-    folder + os.sep
-    for folder in {
-        *(str(Path(str(module.__file__)).parent) for module in (compiler, tracegraph)),
-        *site.getsitepackages(),
-        site.getusersitepackages(),
-        sysconfig.get_path("stdlib"),
-        sysconfig.get_path("platstdlib"),
-    }
+_OURS: Final = tuple(
+    str(Path(str(module.__file__)).parent) + os.sep for module in (compiler, tracegraph)
 )
-
-_OWN: Final = (
-    *(str(Path(str(module.__file__)).parent) + os.sep for module in (jax, compiler, tracegraph)),
-    str(contextlib.__file__),
-)
+_JAX: Final = (str(Path(str(jax.__file__)).parent) + os.sep, str(contextlib.__file__))
 
 
 def is_library_file(filename: str) -> bool:
     """Whether a file belongs to an installed library, the standard library or tracegraph."""
-    if filename.startswith(("<frozen", *_FOLDERS)):
-        return True
-    return any(folder in Path(filename).parts for folder in _INSTALLED)
+    return filename.startswith(_OURS) or is_installed_file(filename)
 
 
 def is_own_file(filename: str) -> bool:
     """Whether a file is JAX's or ours, and no line of it the user's."""
-    return filename.startswith(_OWN)
+    return filename.startswith((*_OURS, *_JAX))
 
 
 def is_library(code: CodeType) -> bool:

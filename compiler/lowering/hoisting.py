@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from compiler.lowering import jax_compat
+from compiler.ops.definition import lookup
 
 MIN_BYTES: Final = 1 << 20
 """A smaller constant stays one: XLA may fold it, and it costs nothing to speak of."""
@@ -127,7 +128,8 @@ def _is_known(equation: jax_compat.Equation, values: Iterable[Any]) -> bool:
     operands = _variables(equation.invars)
     if equation.effects or not operands or any(var not in values for var in operands):
         return False
-    if "callback" in equation.primitive.name or not jax_compat.is_builtin(equation.primitive):
+    meaning = lookup(equation.primitive.name)
+    if not (meaning.pure and meaning.stable and jax_compat.is_builtin(equation.primitive)):
         return False
     made = [var.aval for var in equation.outvars]
     if not all(isinstance(getattr(aval, "dtype", None), np.dtype) for aval in made):

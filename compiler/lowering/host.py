@@ -74,7 +74,7 @@ class JaxHost:
         places = [0 if flag else None for flag in batched]
         many = jax.vmap(one, in_axes=places, out_axes=0, axis_size=size)
         pairs = zip(graph.parameters, batched, strict=True)
-        return _graph_of(many, [_stacked(v.type, size) if flag else v.type for v, flag in pairs])
+        return _traced(many, [_stacked(v.type, size) if flag else v.type for v, flag in pairs])
 
     def carried(self, attribute: Attribute) -> Graph | None:
         """See ``Host.carried``."""
@@ -126,10 +126,6 @@ def _trace(function: Callable[..., Any], types: tuple[Type, ...], settings: obje
 
 
 def _traced(function: Callable[..., Any], types: Sequence[Type]) -> Graph:
-    return _graph_of(function, types)
-
-
-def _graph_of(function: Callable[..., Any], types: Sequence[Type]) -> Graph:
     arguments = [_argument(type) for type in types]
     try:
         with jax_compat.own_settings():

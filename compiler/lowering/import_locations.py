@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import site
-import sysconfig
-from typing import Any, Final
+from typing import Any
 
 from compiler.ir.locations import Frame, Location
+from compiler.ir.source_files import is_installed_file
 from compiler.lowering import jax_compat
-
-LIBRARIES: Final = tuple(
-    {*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")}
-)
-"""The folders of installed libraries: what lies in one is not the user's own code."""
 
 
 class LocationReader:
@@ -49,7 +43,7 @@ def _frames(source_info: Any) -> tuple[Frame, ...]:
     ]
     if not found:
         return ()
-    own = next((frame for frame in found if not frame.file.startswith(LIBRARIES)), None)
+    own = next((frame for frame in found if not is_installed_file(frame.file)), None)
     if own is None or own is found[0]:
         return (found[0],)
     return (own, found[0])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
+import secrets
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from compiler.ir.errors import VerificationError
+from compiler.ir.files import write_whole
 from compiler.ir.graph import Graph
 from compiler.ir.locations import Location
 from compiler.ir.printer import print_graph
@@ -153,11 +154,8 @@ def write_reproducer(
     text = f"// pipeline: {pipeline}\n// {reason}\n{print_graph(graph)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(suffix=".writing", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        target = Path(scratch).with_name(f"{Path(scratch).stem}_{_file_name(graph.name)}.tg")
-        Path(scratch).replace(target)
+        target = folder / f"tracegraph-{secrets.token_hex(4)}_{_file_name(graph.name)}.tg"
+        write_whole(target, text, private=True)
     except OSError:
         return None
     return target

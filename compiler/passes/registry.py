@@ -148,6 +148,7 @@ def _value(name: str, key: str, text: str, default: Option, where: str) -> Optio
 def _unknown(what: str, name: str, known: list[str], where: str) -> TracegraphError:
     close = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "take one of those expected"
+    hint = hint if known else "leave it out, and the braces"
     return TracegraphError(
         what, where=where, expected=", ".join(known) or "no options", found=name, hint=hint
     )

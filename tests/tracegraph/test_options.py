@@ -70,6 +70,7 @@ def test_every_keyword_is_typed():
         ({"max_compile_seconds": 0.5, "passes": "cse"}, "roll-layers{over_ms=500}"),
         ({"max_compile_seconds": 3, "roll_layers": True}, "roll-layers"),
         ({"max_compile_seconds": 0}, ""),
+        ({"max_compile_seconds": float("inf")}, ""),
     ],
 )
 def test_layers_are_rolled_when_asked_or_when_a_budget_would_break(options, rolled):

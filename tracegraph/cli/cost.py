@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Show what one run costs after all passes, by line and module; nothing is run.
 
-    The work of a saved artifact is known to XLA alone: it is always asked.
+    Of a saved artifact XLA's own figures are always shown.
     """
     spec = None if device is None else described(device)
     subject = load_subject(target, args, kwargs, static)

@@ -23,8 +23,20 @@ from tracegraph.tables import pass_table
 
 
 @click.command("demo", short_help="Train a network on handwritten digits.")
-@click.option("--epochs", type=click.IntRange(min=1), default=25, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=25,
+    show_default=True,
+    help="How many times to go through the training images.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the held-out part, the first weights and the order of the images.",
+)
 @click.option(
     "--output",
     "-o",

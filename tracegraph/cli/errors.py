@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Generator, Iterable
@@ -22,12 +23,17 @@ from compiler.ir.errors import TracegraphError
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _OURS: Final = (
-    str(_PACKAGE),
-    str(Path(compiler.__file__).parent),
-    str(Path(importlib.__file__).parent),
+    *(
+        f"{folder}{os.sep}"
+        for folder in (
+            _PACKAGE,
+            Path(compiler.__file__).parent,
+            Path(importlib.__file__).parent,
+        )
+    ),
     "<frozen importlib",
 )
-_EXAMPLES: Final = str(_PACKAGE / "demo")
+_EXAMPLES: Final = f"{_PACKAGE / 'demo'}{os.sep}"
 """Inside our package, but written and shown as a user's code."""
 
 

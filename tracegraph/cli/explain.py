@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from compiler.ir.errors import TracegraphError
+from compiler.rewrite.numerics import LEVELS
 from tracegraph.cli.errors import user_code
 from tracegraph.cli.options import OUTPUT_FILE, subject_options
 from tracegraph.cli.output import write
@@ -15,9 +16,13 @@ from tracegraph.cli.subject import load_subject
 from tracegraph.explain import explain_graph
 
 
-@click.command("explain", short_help="Say what became of a function, and what to change.")
+@click.command("explain", short_help="Show what became of a function, and what to change.")
 @subject_options
-@click.option("--numerics", metavar="LEVEL", help="For a file: what rewrites may do.")
+@click.option(
+    "--numerics",
+    type=click.Choice(list(LEVELS)),
+    help="Numerics level of the rewrites, for the graph in a file.",
+)
 @click.option("--output", "-o", metavar="FILE", type=OUTPUT_FILE, help="Write to a file.")
 def command(
     target: str,
@@ -27,7 +32,7 @@ def command(
     numerics: str | None,
     output: Path | None,
 ) -> None:
-    """Say which lines are the heaviest, what fired, what nearly did, and what to change."""
+    """Show the heaviest lines, which rewrites fired or nearly did, and what to change."""
     subject = load_subject(target, args, kwargs, static)
     if subject.function is None or subject.artifact is not None:
         write(str(explain_graph(subject.captured, numerics)), output)

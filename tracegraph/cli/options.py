@@ -15,9 +15,19 @@ OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 device_option = click.option(
     "--device",
     metavar="NAME",
-    help="Show least times on a device: cpu for this machine, TPU v4, v5e, v5p, v6e, A100, H100.",
+    help="Show lower bounds of the run time on a device: cpu for this machine, TPU v4, v5e, v5p, "
+    "v6e, A100, H100.",
 )
 """What ``tracegraph.costs.devices.device`` knows."""
+
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the random contents of arguments.",
+)
 
 
 def call_options(command: F) -> F:
@@ -43,13 +53,17 @@ def _with_arguments(command: F, more: str) -> F:
             f"list or tuple of these ({{w: f32[3], b: f32[]}}){more}.",
         ),
         click.option(
-            "--kwarg", "kwargs", metavar="NAME=SPEC", multiple=True, help="A keyword argument."
+            "--kwarg",
+            "kwargs",
+            metavar="NAME=SPEC",
+            multiple=True,
+            help="A keyword argument; may be repeated.",
         ),
         click.option(
             "--static",
             metavar="NAME",
             multiple=True,
-            help="A static parameter of a function that is not decorated yet.",
+            help="A static parameter of a function that is not decorated yet; may be repeated.",
         ),
     )
     for part in reversed(parts):

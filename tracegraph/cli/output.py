@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import click
 
-from compiler.ir.errors import TracegraphError
+from compiler.ir.files import write_output
 
 
 def write(text: str, path: Path | None) -> None:
@@ -19,17 +17,5 @@ def write(text: str, path: Path | None) -> None:
     """
     if path is None:
         click.echo(text, nl=not text.endswith("\n"))
-        return
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        raise TracegraphError(
-            "the output cannot be written",
-            where=str(path),
-            found=error.strerror or str(error),
-            hint="name a file in a folder that exists and may be written to",
-        ) from error
+    else:
+        write_output(path, text, "the output")

@@ -14,7 +14,7 @@ from tracegraph.cli.arguments import parse_arguments
 from tracegraph.cli.artifact import is_artifact
 from tracegraph.cli.errors import Failure, user_code
 from tracegraph.cli.graph_file import read_graph
-from tracegraph.cli.options import OUTPUT_FILE, device_option, subject_options
+from tracegraph.cli.options import OUTPUT_FILE, device_option, seed_option, subject_options
 from tracegraph.cli.output import write
 from tracegraph.cli.subject import artifact_of, is_graph_file
 from tracegraph.cli.targets import load_function
@@ -27,7 +27,7 @@ from tracegraph.report import Report, report_graph
 @subject_options
 @click.option("--pipeline", metavar="TEXT", help="The passes to run on a graph file.")
 @click.option("--profile", is_flag=True, help="Run the function and show measured times.")
-@click.option("--seed", default=0, show_default=True, help="For the contents of its arguments.")
+@seed_option
 @device_option
 @click.option(
     "--output",

@@ -21,7 +21,7 @@ from rich.console import Console
 from compiler.ir.types import dtype_name
 from tracegraph.cli.arguments import Arguments, parse_arguments
 from tracegraph.cli.errors import user_code
-from tracegraph.cli.options import call_options
+from tracegraph.cli.options import call_options, seed_option
 from tracegraph.cli.targets import load_function
 from tracegraph.tables import pass_table
 
@@ -30,7 +30,7 @@ _SHOWN_ELEMENTS: Final = 8
 
 @click.command("run", short_help="Call a function and time it.")
 @call_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random contents.")
+@seed_option
 @click.option(
     "--repeat",
     type=click.IntRange(min=1),

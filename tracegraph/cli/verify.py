@@ -9,19 +9,19 @@ import click
 from compiler.rewrite.numerics import LEVELS
 from tracegraph.cli.arguments import parse_arguments
 from tracegraph.cli.errors import Failure, user_code
-from tracegraph.cli.options import call_options
+from tracegraph.cli.options import call_options, seed_option
 from tracegraph.cli.targets import load_function
 
 
 @click.command("verify", short_help="Compare a function before and after the passes.")
 @call_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random contents.")
+@seed_option
 @click.option(
     "--seeds",
     type=click.IntRange(min=0),
     default=2,
     show_default=True,
-    help="How many times the arguments are moved, in each way.",
+    help="How many perturbed copies of the arguments to compare, for each kind of perturbation.",
 )
 @click.option("--edge-values", is_flag=True, help="Put nans, infinities and -0.0 in as well.")
 @click.option(

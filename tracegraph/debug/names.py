@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
 from compiler.ir.naming import assign_names
+from compiler.ir.source_files import is_installed_file
 from compiler.ir.source_loops import repeated_lines
 from compiler.ir.source_names import SourceNames
 from compiler.ir.text import value_name
 from compiler.ir.walk import walk, walk_regions
 from compiler.lowering import jax_compat
-from compiler.lowering.import_locations import LIBRARIES
 
 Line = tuple[str, int]
 Place = tuple[int, str]
@@ -202,7 +202,7 @@ class _Reader:
 
     def _read(self, info: object) -> tuple[Sequence[Line], Sequence[Statement | None]]:
         frames = [
-            frame for frame in jax_compat.user_frames(info) if not frame[0].startswith(LIBRARIES)
+            frame for frame in jax_compat.user_frames(info) if not is_installed_file(frame[0])
         ]
         lines = [(file, line) for file, line, _, _ in frames]
         return lines, [self._statement(file, line, function) for file, line, _, function in frames]

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
-from compiler.lowering.import_locations import LIBRARIES
+from compiler.ir.source_files import is_installed_file
 
 _MOST: Final = 20_000
 """So many objects are looked at, the nearest first."""
@@ -41,7 +41,7 @@ def reachable(function: Callable[..., Any]) -> Iterator[Named]:
 def _parts(path: str, value: object) -> Iterator[Named]:
     """The objects that one object leads to; a library's own functions lead to none of them."""
     if isinstance(value, types.FunctionType):
-        is_library = value.__code__.co_filename.startswith(LIBRARIES)
+        is_library = is_installed_file(value.__code__.co_filename)
         yield from () if is_library else _of_function(value)
     elif isinstance(value, types.MethodType):
         yield from (("self", value.__self__), ("", value.__func__))

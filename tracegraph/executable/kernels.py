@@ -25,6 +25,7 @@ _NO_WORK: Final = frozenset(
         "tuple",
     }
 )
+_COLLECTS: Final = frozenset({"bitcast", "get-tuple-element", "tuple"})
 _FLOW: Final = frozenset({"call", "conditional", "while"})
 _COPIES: Final = frozenset({"copy", "transpose"})
 _MOVES: Final = _NO_WORK | _COPIES | {"broadcast", "iota", "reshape", "convert", "slice"}
@@ -95,7 +96,7 @@ class Found:
 def find_kernels(module: Module, graph: Graph) -> Found:
     """The kernels of a module that the graph was compiled to, in the order in which they run."""
     finder = _Finder(module, Origins(graph))
-    kernels = tuple(finder.kernels(module.entry, 1, ()))
+    kernels = tuple(finder.kernels(module.entry, 1, (), is_result=True))
     return Found(kernels, tuple(finder.parts))
 
 
@@ -107,17 +108,21 @@ class _Finder:
         self._origins = origins
         self.parts: list[Part] = []
 
-    def kernels(self, computation: str, times: int, above: tuple[str, ...]) -> Iterator[Kernel]:
+    def kernels(
+        self, computation: str, times: int, above: tuple[str, ...], *, is_result: bool
+    ) -> Iterator[Kernel]:
         body = self._module.computations.get(computation, ())
         known = {instruction.name: instruction for instruction in body}
-        outputs = set(body[-1].operands) | {body[-1].name} if body and not above else set[str]()
+        outputs = _results(known) if is_result else frozenset[str]()
         for instruction in body:
             if instruction.opcode in _NO_WORK:
                 continue
             if instruction.opcode in _FLOW and computation not in above:
                 rounds = instruction.trip_count or 1
+                hands_on = instruction.name in outputs and instruction.opcode != "while"
                 for _, inner in instruction.called:
-                    yield from self.kernels(inner, times * rounds, (*above, computation))
+                    within = (*above, computation)
+                    yield from self.kernels(inner, times * rounds, within, is_result=hands_on)
                 continue
             yield self._kernel(instruction, known, times, instruction.name in outputs)
 
@@ -142,18 +147,18 @@ class _Finder:
         ]
         opcodes = {part.opcode for part, _ in inside}
         return Kernel(
-            instruction.name,
-            instruction.opcode,
-            times,
-            sum(reads),
-            instruction.nbytes,
-            work.flops,
-            work.transcendentals,
-            tuple(weights),
-            _lines(weights, inside),
-            tuple(weight / whole for weight in weights.values()),
-            _is_copy(opcodes, weights),
-            output,
+            name=instruction.name,
+            kind=instruction.opcode,
+            times=times,
+            read=sum(reads),
+            written=instruction.nbytes,
+            flops=work.flops,
+            transcendentals=work.transcendentals,
+            ops=tuple(weights),
+            lines=_lines(weights, inside),
+            weights=tuple(weight / whole for weight in weights.values()),
+            is_copy=_is_copy(opcodes, weights),
+            is_output=output,
         )
 
     def _inside(
@@ -170,6 +175,20 @@ class _Finder:
             for part in body:
                 if part.opcode not in ("parameter", "constant"):
                     yield from self._inside(part, beside, depth + 1)
+
+
+def _results(body: Mapping[str, Instruction]) -> frozenset[str]:
+    """What a computation hands out, and what that only collects."""
+    waiting = [name for name, instruction in body.items() if instruction.is_root]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in body:
+            continue
+        found.add(name)
+        if body[name].opcode in _COLLECTS:
+            waiting.extend(body[name].operands)
+    return frozenset(found)
 
 
 def _weights(

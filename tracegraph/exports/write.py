@@ -10,6 +10,7 @@ from typing import Final
 
 from compiler.ir.dot import to_dot
 from compiler.ir.errors import TracegraphError
+from compiler.ir.files import write_output
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.lowering import jax_compat
@@ -58,9 +59,8 @@ def export_graph(graph: Graph, path: str | os.PathLike[str], format: str | None 
         the file or the folder.
 
     Raises:
-        TracegraphError: it is no graph, there is no such format, or it needs a package that is not
-            installed.
-        OSError: the file cannot be written.
+        TracegraphError: it is no graph, there is no such format, it needs a package that is not
+            installed, or the file cannot be written.
     """
     target, graph = Path(path), checked_graph(graph)
     wanted = _SUFFIXES.get(target.suffix) if format is None else format
@@ -73,5 +73,5 @@ def export_graph(graph: Graph, path: str | os.PathLike[str], format: str | None 
             found=repr(format if format is not None else str(path)),
             hint="say one of these as format=",
         )
-    target.write_text(TEXTS[wanted](graph), encoding="utf-8")
+    write_output(target, TEXTS[wanted](graph), "the graph")
     return target

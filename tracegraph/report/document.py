@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from compiler.ir.errors import TracegraphError
+from compiler.ir.files import write_output
 from tracegraph.report.page import page
 
 
@@ -38,15 +38,7 @@ class Report:
             TracegraphError: the file cannot be written.
         """
         target = Path(path)
-        try:
-            target.write_text(self.html, encoding="utf-8")
-        except OSError as error:
-            raise TracegraphError(
-                "the report cannot be written",
-                where=str(target),
-                found=error.strerror or str(error),
-                hint="name a file in a folder that exists and may be written to",
-            ) from error
+        write_output(target, self.html, "the report")
         return target
 
     def _repr_html_(self) -> str:

@@ -38,20 +38,27 @@ class _Running(threading.local):
 
 _running = _Running()
 _listening: list[bool] = []
+_lock = threading.Lock()
 
 
 @contextmanager
 def measuring() -> Generator[Spent]:
     """What is spent while it is open, by this thread, but for what an inner one measures."""
-    if not _listening:
-        _listening.append(True)
-        jax.monitoring.register_event_duration_secs_listener(_listen)
+    _begin_listening()
     before, spent = _running.spent, Spent()
     _running.spent = spent
     try:
         yield spent
     finally:
         _running.spent = before
+
+
+def _begin_listening() -> None:
+    """Asks JAX to report times, once in a process: each listener would count them again."""
+    with _lock:
+        if not _listening:
+            jax.monitoring.register_event_duration_secs_listener(_listen)
+            _listening.append(True)
 
 
 def _listen(event: str, duration_secs: float, **_: Any) -> None:

@@ -7,6 +7,7 @@ one function to its author: the history belongs to the code.
 from __future__ import annotations
 
 import inspect
+import itertools
 import threading
 import warnings
 import weakref
@@ -24,6 +25,7 @@ WARN_AT: Final = 3
 """After so many traces for one cause comes the one warning about it."""
 
 _KEPT: Final = 256
+"""So many rows a history holds: the first and the newest."""
 
 
 class RetraceWarning(UserWarning):
@@ -77,7 +79,10 @@ class Retrace:
 
 
 class Retraces(Sequence[Retrace]):
-    """The traces of a function in order; ``print`` shows them as a table."""
+    """The traces of a function in order; ``print`` shows them as a table.
+
+    Of very many, the first and the newest are kept, and the numbers show the gap.
+    """
 
     def __init__(self, function: str, rows: Sequence[Retrace]) -> None:
         self.function = function
@@ -96,7 +101,10 @@ class Retraces(Sequence[Retrace]):
         traces = sum(row.traced for row in self._rows)
         head = f"{self.function}: {traces} traces, {len(self._rows) - traces} more compilations"
         columns = f"  # {'':<7} {'trace ms':>9} {'passes':>9} {'lowering':>9} {'compile':>9}  cause"
-        return "\n".join([head, columns, *map(str, self._rows)])
+        lost = self._rows[-1].number - len(self._rows) if self._rows else 0
+        gap = [f"... {lost} more were left out"] if lost > 0 else []
+        first, rest = self._rows[:1], self._rows[1:]
+        return "\n".join([head, columns, *map(str, first), *gap, *map(str, rest)])
 
     __repr__ = __str__
 
@@ -111,18 +119,27 @@ class _Cause(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """All that is known of the traces of one piece of code."""
+    """All that is known of the traces of one piece of code.
+
+    Attributes:
+        rows: the traces and further compilations, the first and the newest.
+        calls: what each of them was called with.
+        causes: how often each avoidable cause came up.
+        numbers: the number of the next row.
+    """
 
     rows: list[Retrace] = field(default_factory=list[Retrace])
     calls: list[Described] = field(default_factory=list[Described])
     causes: Counter[_Cause] = field(default_factory=Counter[_Cause])
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def add(self, row: Retrace, call: Described) -> None:
-        """Enters a trace, and warns at the third for one cause."""
-        self.rows.append(row)
-        self.calls.append(call)
-        if len(self.rows) > _KEPT:  # the first stays: it is what all others came after
-            del self.rows[1], self.calls[1]
+        """Adds a trace, and warns at the ``WARN_AT``-th for one cause."""
+        with _lock:
+            self.rows.append(row)
+            self.calls.append(call)
+            if len(self.rows) > _KEPT:  # the first stays: it is what all others came after
+                del self.rows[1], self.calls[1]
         if row.cause.kind == "first" or not row.traced or not self._is_avoidable(row, call):
             return
         owner = row.site if row.cause.kind == "function" else str(call.identity)

@@ -121,7 +121,7 @@ class Recorder:
     ) -> Retrace:
         call = describe(self._fun, self._jitted, args, kwargs, self._identity)
         call = replace(call, captured=(*call.captured, repr(self._settings.of_program)))
-        number = len(self._history.rows) + 1
+        number = next(self._history.numbers)
         changes = self._history.changes_to(call)
         row = Retrace(number, self._name, changes, calling_line(), is_trace, milliseconds)
         self._known[traced.jaxpr] = (row, call)

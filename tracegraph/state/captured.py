@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import sys
 import types
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -23,10 +22,9 @@ import jax
 
 from compiler.lowering import jax_compat
 from tracegraph.state import nnx_objects
+from tracegraph.userlines import is_library
 
 jax_compat.hide_frames(__file__)
-
-_LIBRARIES = (sys.prefix, sys.base_prefix)
 
 
 class FrozenStateWarning(UserWarning):
@@ -98,7 +96,7 @@ def _reached(value: Any, seen: set[int]) -> Iterator[Any]:
         parts: list[Any] = [value.func, *value.args, *value.keywords.values()]
     elif isinstance(value, types.MethodType):
         parts = [value.__func__, value.__self__, *_attributes(value.__self__)]
-    elif isinstance(value, types.FunctionType) and not _is_library(value):
+    elif isinstance(value, types.FunctionType) and not is_library(value.__code__):
         parts = list(_named(value))
     elif callable(value) and hasattr(value, "__wrapped__"):
         parts = [getattr(value, "__wrapped__")]  # noqa: B009 - pyright knows only functions here
@@ -137,9 +135,3 @@ def _attributes(owner: Any) -> list[Any]:
     if nnx_objects.is_stateful(owner) or isinstance(owner, (type, types.ModuleType)):
         return []
     return list(getattr(owner, "__dict__", {}).values())
-
-
-def _is_library(function: types.FunctionType) -> bool:
-    return function.__code__.co_filename.startswith(_LIBRARIES) or "<frozen" in (
-        function.__code__.co_filename
-    )

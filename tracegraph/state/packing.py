@@ -114,20 +114,20 @@ class Plan:
 
 
 class Plans:
-    """The plans of a function, each for as long as its first object lives."""
+    """The plans of a function, each for as long as all of its objects live."""
 
     LIMIT: Final = 64
     """So many are kept; the oldest goes first."""
 
     def __init__(self) -> None:
         self._structures: dict[Any, list[Structure]] = {}
-        self._plans: dict[tuple[int, ...], tuple[Any, Plan]] = {}
+        self._plans: dict[tuple[int, ...], tuple[Sequence[Any], Plan]] = {}
 
     def pack(self, objects: Sequence[Any]) -> tuple[Structure, list[Any], Plan | None]:
         """The structure of some objects and their values; the plan by which they were read."""
         key = tuple(map(id, objects))
         known = self._plans.get(key)
-        if known is not None and known[0]() is objects[0] and known[1].holds():
+        if known is not None and _are(known[0], objects) and known[1].holds():
             return known[1].structure, known[1].values(), known[1]
         graphdef, state = nnx_objects.split(objects)
         structure, values = self._structure(graphdef, state, len(objects), in_context=False)
@@ -139,6 +139,11 @@ class Plans:
         """The structure and values of some objects, split in nnx's open update context."""
         graphdef, state = nnx_objects.split_in_context(objects)
         return self._structure(graphdef, state, len(objects), in_context=True)
+
+    def clear(self) -> None:
+        """Forgets every structure and plan."""
+        self._structures.clear()
+        self._plans.clear()
 
     def _structure(
         self, graphdef: Any, state: Any, count: int, *, in_context: bool
@@ -161,8 +166,13 @@ class Plans:
             return
         while len(self._plans) >= self.LIMIT:
             self._plans.pop(next(iter(self._plans)))
-        first = weakref.ref(objects[0], lambda _: self._plans.pop(key, None))
-        self._plans[key] = (first, plan)
+        living = [weakref.ref(one, lambda _: self._plans.pop(key, None)) for one in objects]
+        self._plans[key] = (living, plan)
+
+
+def _are(living: Sequence[Any], objects: Sequence[Any]) -> bool:
+    """Whether weak references lead to these objects; another may have come to an id of one."""
+    return all(one() is other for one, other in zip(living, objects, strict=True))
 
 
 def _hash_of(graphdef: Any) -> int:

@@ -81,7 +81,8 @@ class StateRoute:
         return self._inner[1]
 
     def clear_cache(self) -> None:
-        """Forgets every signature."""
+        """Forgets every signature, and what objects consist of."""
+        self._function.clear_cache()
         if self.is_open:
             self.specializer.clear_cache()
             self.dispatcher.clear_cache()

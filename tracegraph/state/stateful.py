@@ -109,6 +109,11 @@ class StatefulFunction:
         self._in_context: set[Structure] = set()
         self.is_functional = False
 
+    def clear_cache(self) -> None:
+        """Forgets how objects were packed."""
+        self._plans.clear()
+        self._in_context.clear()
+
     def options(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of ``jax.jit`` for the pure function, from those for the user's."""
         if options.get("out_shardings") is None:

@@ -26,6 +26,7 @@ import jax
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
+from compiler.rules.registered import registered
 from tracegraph import config
 from tracegraph.warm.digester import UnfingerprintableError
 from tracegraph.warm.fingerprint import fingerprint
@@ -109,7 +110,7 @@ class FunctionCache:
     def key(self, form: Hashable) -> str | None:
         """The key of a form of call; None if there is none, and ``info`` says why."""
         try:
-            parts = (self.fun, self.made_by, form)
+            parts = (self.fun, self.made_by, registered(), form)
             return hashlib.sha256(f"{fingerprint(*parts)} {_surroundings()}".encode()).hexdigest()
         except UnfingerprintableError as reason:
             return self.decline(str(reason))
@@ -186,18 +187,43 @@ def form_of(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hasha
         TypeError: an argument is no array, or a static one cannot be hashed.
     """
     leaves, tree = jax.tree.flatten(jax_compat.dynamic_arguments(jitted, args, kwargs))
-    static = tuple(jax_compat.static_arguments(jitted, args, kwargs).items())
+    statics = jax_compat.static_arguments(jitted, args, kwargs).items()
+    static = tuple((name, type(value), value) for name, value in statics)  # 1 == 1.0 == True
     device = getattr(jax.config, "jax_default_device")  # noqa: B009 - not in its types
-    form = tuple(map(_leaf, leaves)), tree, static, jax_compat.trace_settings(), device
+    form = tuple(map(_leaf, leaves)), tree, static, _settings(), device
     hash(form)
     return form
+
+
+def _settings() -> tuple[object, ...]:
+    """JAX's settings as they are at this moment, but those of which no program depends."""
+    names = [name for name in jax.config.values if not name.startswith(_NO_MATTER)]
+    every = tuple((name, repr(getattr(jax.config, name, None))) for name in sorted(names))
+    return jax_compat.trace_settings(), every
+
+
+_NO_MATTER: Final = (
+    "jax_compilation_cache",
+    "jax_debug_log",
+    "jax_dump",
+    "jax_enable_compilation_cache",
+    "jax_explain",
+    "jax_include_full_tracebacks",
+    "jax_log",
+    "jax_persistent_cache",
+    "jax_pprint",
+    "jax_raise_persistent_cache",
+    "jax_traceback",
+    "jax_tracer_error",
+)
 
 
 def _leaf(value: Any) -> tuple[Any, ...]:
     type = jax.typeof(value)
     placed = ""
     if isinstance(value, jax.Array):
-        placed = f"{value.sharding} {value.committed} {getattr(value, 'format', '')}"
+        devices = jax_compat.device_order(value.sharding)
+        placed = f"{value.sharding} {devices} {value.committed} {getattr(value, 'format', '')}"
     return str(type), bool(getattr(type, "weak_type", False)), placed, value.__class__.__name__
 
 

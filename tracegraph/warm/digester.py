@@ -9,14 +9,12 @@ import functools
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import jax
+from compiler.ir.source_files import is_installed_file
 
-_LIBRARIES: Final = tuple(
-    dict.fromkeys((sys.prefix, sys.base_prefix, str(Path(jax.__file__).parent.parent)))
-)
+_WITH_VERSION: Final = frozenset({"compiler", "jax", "jaxlib", "tracegraph"})
+"""Packages that stand for their version wherever they lie."""
 
 
 class UnfingerprintableError(Exception):
@@ -100,7 +98,7 @@ def is_library_module(name: str) -> bool:
     file = getattr(sys.modules.get(name), "__file__", None)
     if file is None:
         return name.split(".")[0] in sys.stdlib_module_names
-    return str(file).startswith(_LIBRARIES) or name.split(".")[0] in ("compiler", "tracegraph")
+    return name.split(".")[0] in _WITH_VERSION or is_installed_file(str(file))
 
 
 @functools.cache

@@ -15,7 +15,9 @@ import dataclasses
 import enum
 import functools
 import types
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any, Final
 
 import jax
@@ -23,7 +25,7 @@ import jax.core
 import numpy as np
 
 from compiler.lowering import jax_compat
-from tracegraph.warm.code_digests import IMPURE_BUILTINS, IMPURE_MODULES, add_function
+from tracegraph.warm.code_digests import IMPURE_BUILTINS, add_function
 from tracegraph.warm.digester import (
     Digester,
     Handlers,
@@ -32,6 +34,7 @@ from tracegraph.warm.digester import (
     qualified,
     version,
 )
+from tracegraph.warm.impure import refuse_impure
 
 
 def fingerprint(*values: Any) -> str:
@@ -63,6 +66,14 @@ def _add_array(digester: Digester, value: Any, path: str) -> None:
 def _add_sequence(digester: Digester, value: Any, path: str) -> None:
     digester.mark("class", qualified(type(value)))
     digester.add_all("items", ((f"[{i}]", part) for i, part in enumerate(value)), path)
+    _add_attributes(digester, value, path)
+
+
+def _add_attributes(digester: Digester, value: Any, path: str) -> None:
+    """Enters what an object of a derived class holds beside what its base class is made of."""
+    attributes = getattr(value, "__dict__", None)
+    if attributes:
+        digester.add(attributes, f"the attributes of {path}")
 
 
 def _add_mapping(digester: Digester, value: Mapping[Any, Any], path: str) -> None:
@@ -70,15 +81,25 @@ def _add_mapping(digester: Digester, value: Mapping[Any, Any], path: str) -> Non
     for key, part in value.items():
         digester.add(key, f"a key of {path}")
         digester.add(part, f"{path}[{key!r:.40}]")
+    if isinstance(value, defaultdict):
+        digester.add(value.default_factory, f"the factory of {path}")
+    _add_attributes(digester, value, path)
 
 
-def _add_set(digester: Digester, value: Iterable[Any], _: str) -> None:
+def _add_set(digester: Digester, value: Iterable[Any], path: str) -> None:
     parts = sorted(fingerprint(part) for part in value)
     digester.mark("set", " ".join(parts))
+    _add_attributes(digester, value, path)
 
 
-def _add_enum(digester: Digester, value: enum.Enum, _: str) -> None:
+def _add_enum(digester: Digester, value: enum.Enum, path: str) -> None:
     digester.mark("enum", f"{qualified(type(value))}.{value.name}")
+    digester.add(value.value, f"the value of {path}")
+    digester.add(type(value), f"the class of {path}")
+
+
+def _add_path(digester: Digester, value: PurePath, _: str) -> None:
+    digester.mark("path", str(value))
 
 
 def _add_ufunc(digester: Digester, value: np.ufunc, path: str) -> None:
@@ -92,15 +113,14 @@ def _add_device(digester: Digester, value: Any, _: str) -> None:
 
 
 def _add_module(digester: Digester, value: types.ModuleType, path: str) -> None:
-    top = value.__name__.split(".")[0]
-    if top in IMPURE_MODULES:
-        raise UnfingerprintableError(f"{path} is the module {value.__name__}: it may read anything")
-    digester.mark("module", f"{value.__name__} {version(top)}")
+    refuse_impure(value, path)
+    digester.mark("module", f"{value.__name__} {version(value.__name__.split('.')[0])}")
 
 
 def _add_class(digester: Digester, value: type, path: str) -> None:
     digester.mark("class", qualified(value))
     if is_library_module(value.__module__):
+        refuse_impure(value, path)
         digester.mark("version", version(value.__module__.split(".")[0]))
         return
     for base in value.__bases__:
@@ -134,11 +154,13 @@ def _add_partial(digester: Digester, value: functools.partial[Any], path: str) -
     digester.mark("partial", type(value).__name__)
     for part in (value.func, value.args, value.keywords):
         digester.add(part, path)
+    _add_attributes(digester, value, path)
 
 
 def _add_builtin(digester: Digester, value: types.BuiltinFunctionType, path: str) -> None:
     if value.__name__ in IMPURE_BUILTINS:
         raise UnfingerprintableError(f"{path} is {value.__name__}: it may read anything")
+    refuse_impure(value, path)
     digester.mark("builtin", f"{value.__module__}.{value.__qualname__}")
     if not isinstance(value.__self__, (types.ModuleType, type(None))):
         digester.add(value.__self__, f"the object of {path}")
@@ -172,6 +194,7 @@ def _add_object(digester: Digester, value: Any, path: str) -> None:
     if dataclasses.is_dataclass(value):
         parts = ((f".{f.name}", getattr(value, f.name, None)) for f in dataclasses.fields(value))
         digester.add_all("fields", parts, path)
+        digester.add(_beside_fields(value), f"the attributes of {path}")
         return
     try:
         reduced = value.__reduce_ex__(4)
@@ -186,9 +209,31 @@ def _add_object(digester: Digester, value: Any, path: str) -> None:
         digester.add(None if parts is None else list(parts), path)
 
 
+def _beside_fields(value: Any) -> dict[str, Any]:
+    """What a dataclass's object holds that is no field of it.
+
+    What libraries' base classes keep for themselves under private names, as flax's modules do, is
+    their own.
+    """
+    fields = {field.name for field in dataclasses.fields(value)}
+    is_derived = any(map(_is_librarys, type(value).__mro__))
+    return {
+        name: part
+        for name, part in getattr(value, "__dict__", {}).items()
+        if name not in fields and not (is_derived and name.startswith("_"))
+    }
+
+
+def _is_librarys(base: type) -> bool:
+    return base.__module__ not in ("builtins", "typing", "abc") and is_library_module(
+        base.__module__
+    )
+
+
 _HANDLERS: Final[Handlers] = (
     ((np.ndarray, np.generic, jax.Array), _add_array),
     (enum.Enum, _add_enum),
+    (PurePath, _add_path),
     (np.ufunc, _add_ufunc),
     (jax.Device, _add_device),
     ((list, tuple), _add_sequence),

@@ -13,12 +13,14 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 import jax
+import numpy as np
 
 from compiler.ir.printer import print_graph
 from compiler.lowering import jax_compat
 from tracegraph.program import Program
 from tracegraph.userlines import user_level
 from tracegraph.warm.cache import CacheWarning, FunctionCache, form_of
+from tracegraph.warm.fingerprint import fingerprint
 
 jax_compat.hide_frames(__file__)
 
@@ -116,4 +118,8 @@ def graph_digest(program: Program | None) -> str:
     """What two traces of a function share if they compute the same."""
     if program is None:
         return ""
-    return hashlib.sha256(print_graph(program.captured).encode()).hexdigest()
+    digest = hashlib.sha256(print_graph(program.captured).encode())
+    for info in program.captured.parameter_info:  # the text has the types of large ones alone
+        if isinstance(info.handle, (jax.Array, np.ndarray)):
+            digest.update(fingerprint(info.handle).encode())
+    return digest.hexdigest()

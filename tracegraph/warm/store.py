@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
-import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from compiler.ir.errors import TracegraphError
+from compiler.ir.files import create_new, write_whole
 
 SUFFIX: Final = ".tgx"
 _MAGIC: Final = b"tracegraph executable 1\n"
 _SECRET: Final = "secret"
 _DIGEST: Final = hashlib.sha256().digest_size
+_ABANDONED: Final = 24 * 60 * 60
+"""Nobody takes so many seconds to write an entry."""
 
 
 class UntrustedEntryError(Exception):
@@ -77,7 +80,7 @@ class Store:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         data = _MAGIC + self._code(key, payload) + payload
-        _write_whole(self._path(key), data)
+        write_whole(self._path(key), data, private=True)
         self._evict(keep=self._path(key))
 
     def drop(self, key: str) -> None:
@@ -93,6 +96,7 @@ class Store:
         return sum(size for _, size, _ in self._listed())
 
     def _evict(self, keep: Path) -> None:
+        self._drop_abandoned()
         listed = sorted(self._listed())
         size = sum(one for _, one, _ in listed)
         for _, one, path in listed:
@@ -102,6 +106,13 @@ class Store:
                 continue
             path.unlink(missing_ok=True)
             size -= one
+
+    def _drop_abandoned(self) -> None:
+        """Deletes what processes that were killed have left half-written."""
+        for path in self.folder.glob(".*.writing"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
 
     def _listed(self) -> list[tuple[float, int, Path]]:
         """Last use, size and file of each entry; another process may take one away meanwhile."""
@@ -126,8 +137,7 @@ class Store:
         """
         path = self.folder / _SECRET
         if not path.exists():
-            with suppress(FileExistsError):  # another process was first
-                _write_whole(path, secrets.token_bytes(_DIGEST), only_new=True)
+            _share_secret(path)
         if not _is_mine(path.stat()):
             raise UntrustedEntryError(f"{path} is not this user's own, or others may write it")
         return path.read_bytes()
@@ -140,18 +150,17 @@ def _is_mine(status: os.stat_result) -> bool:
     )
 
 
-def _write_whole(path: Path, data: bytes, *, only_new: bool = False) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:16]}")
+def _share_secret(path: Path) -> None:
+    """Makes a folder's secret, unless another process is first; it appears whole where links do."""
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}.writing")
+    secret = secrets.token_bytes(_DIGEST)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        if only_new:
-            os.link(name, path)
-        else:
-            os.replace(name, path)
-            return
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    os.unlink(name)
+        create_new(scratch, secret, private=True)
+        os.link(scratch, path)
+    except FileExistsError:
+        return
+    except OSError:  # exFAT and some network folders have no links
+        with suppress(FileExistsError):
+            create_new(path, secret, private=True)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -41,6 +41,7 @@ from compiler.lowering.jax_compat.callables import (
 from compiler.lowering.jax_compat.executables import (
     answer_from,
     compile_to_keep,
+    device_order,
     executable_bytes,
     executable_from,
     is_jit_callable,
@@ -136,6 +137,7 @@ __all__ = [
     "copy_ref",
     "debug_names",
     "default_context",
+    "device_order",
     "donated_inputs",
     "dynamic_arguments",
     "effect_operand",

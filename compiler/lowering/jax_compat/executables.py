@@ -36,6 +36,11 @@ def keeps_executables() -> bool:
     return all(getattr(jax.config, name) for name in names)
 
 
+def device_order(sharding: Any) -> tuple[int, ...]:
+    """The numbers of the devices of an array's sharding, in order; its text names none of them."""
+    return tuple(device.id for device in sharding._device_assignment)
+
+
 def executable_bytes(compiled: Any) -> bytes:
     """A compiled function as bytes, for this version of JAX, this platform and these devices.
 

@@ -3,6 +3,9 @@
 A softmax divides every weight by its row's sum. The division leaves the loop that adds the
 exponentials up, so the weights are written twice, the second time for the product alone. The
 product's rows are divided instead: they have as many elements as a head, not as the sequence.
+
+A sum of as many values as a row is long may be too large where their mean is not. So the values are
+divided by a power of two before the product, and the sums with them.
 """
 
 # JAX annotates its functions in part only.
@@ -16,11 +19,12 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from compiler.ir.graph import Operation, Value
 from compiler.lowering.kernels.kernel import Evidence, Kernel, function_with, product
-from compiler.ops.parameters import dot_dimensions, integers
+from compiler.ops.parameters import dot_dimensions, integers, number_type
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -30,6 +34,8 @@ from compiler.rewrite.rule import example
 MIN_WEIGHTS: Final = 1 << 16
 """Fewer are divided before the difference can be measured."""
 
+
+_HALF: Final = np.dtype(np.float16)
 
 _KEEP: Final = ("broadcast_in_dim", "max", "reshape", "stop_gradient")
 """Ops whose result is at least as large as each operand, and in its order if it has as many."""
@@ -52,6 +58,7 @@ def _divided_after(m: Match) -> Callable[..., Any]:
         m.root, dimension_numbers=((summed, summed_values), (batch, batch_values))
     )
     sizes = shape(weights)
+    scale = 0.5 ** (sizes[-1] - 1).bit_length()
     rows = [axis for axis in range(len(sizes) - 1) if axis not in batch]
     columns = len(shape(m.values)) - len(batch) - 1
     last = len(batch) + len(rows)
@@ -59,8 +66,9 @@ def _divided_after(m: Match) -> Callable[..., Any]:
 
     def attend(*inputs: Any) -> Any:
         exponentials, values, sums = inputs
-        found = multiply(exponentials.reshape(sizes), values)
-        each = sums.reshape(sizes[:-1]).transpose(*batch, *rows)
+        found = multiply(exponentials.reshape(sizes), values * jnp.asarray(scale, values.dtype))
+        each = (sums * jnp.asarray(scale, sums.dtype)).reshape(sizes[:-1])
+        each = each.transpose(*batch, *rows)
         found = found / each.reshape(*each.shape, *(1 for _ in range(columns)))
         return found if weights is left else found.transpose(order)
 
@@ -141,6 +149,12 @@ def _same_rows(value: Value) -> Value:
     return value
 
 
+def _has_exponents(m: Match) -> str | None:
+    """Whether a power of two may be taken from every number that matters."""
+    kinds = {number_type(m.values), number_type(m.exponentials)}
+    return "a power of two takes bits from small half-precision numbers" if _HALF in kinds else None
+
+
 def _is_summed_along_rows(m: Match) -> str | None:
     """Whether the product sums along the axis of the softmax."""
     if m.values in (m.exponentials, m.sums):
@@ -174,6 +188,12 @@ def _in_one_head(q: Any, k: Any, v: Any) -> Any:
     return jax.nn.softmax(q @ k.T, -1) @ v
 
 
+def _in_halves(x: Any, v: Any) -> Any:
+    e = jnp.exp(x - jnp.max(x, -1, keepdims=True))
+    sums = lax.reduce(e, np.float16(0), lax.add, (1,))
+    return (e / sums[:, None]) @ v
+
+
 def _across(x: Any, v: Any) -> Any:
     return lax.dot_general(jax.nn.softmax(x, -1), v, (((0,), (0,)), ((), ())))
 
@@ -201,7 +221,7 @@ KERNELS: Final = (
         pattern=op.dot_general(_softmax(), _values) | op.dot_general(_values, _softmax()),
         form=_divided_after,
         numerics=Numerics.ROUNDING,
-        guards=(_is_softmax, _is_bounded, _is_summed_along_rows),
+        guards=(_is_softmax, _is_bounded, _is_summed_along_rows, _has_exponents),
         pays=_is_large,
         examples=(
             example(_attention, "f32[2,a,b,c]", "f32[2,d,b,c]", "f32[2,d,b,e]"),
@@ -214,6 +234,7 @@ KERNELS: Final = (
             example(_across, "f32[a,b]", "f32[a,c]"),
             example(_unbounded, "f32[a,b]", "f32[b,c]"),
             example(_bounded_otherwise, "f32[a,b]", "f32[b,c]"),
+            example(_in_halves, "f16[a,b]", "f16[b,c]"),
             example(lambda x, v: (x / jnp.sum(x, -1, keepdims=True)) @ v, "f32[a,b]", "f32[b,c]"),
         ),
         evidence=(

@@ -88,8 +88,9 @@ def test_a_file_that_cannot_be_written(cli):
     assert result.stderr == (
         "the output cannot be written\n"
         "  where: absent/step.tg\n"
+        "  expected: a file in a folder that exists and may be written to\n"
         "  found: No such file or directory\n"
-        "  what to do: name a file in a folder that exists and may be written to\n"
+        "  what to do: make the folder, or name another file\n"
     )
 
 

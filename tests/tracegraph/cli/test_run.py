@@ -31,6 +31,13 @@ def test_no_escape_codes_where_there_is_no_terminal(cli):
     assert "\x1b" not in cli(*STEP, "--repeat", "1").stdout
 
 
+@pytest.mark.parametrize("command", ["run", "verify", "report"])
+def test_a_seed_below_zero_is_bad_input(cli, command):
+    result = cli(command, *STEP[1:], "--seed", "-1")
+    assert result.exit_code == 2
+    assert "'--seed': -1 is not in the range x>=0" in result.stderr
+
+
 def test_the_seed_decides_the_random_contents(cli):
     words = ("run", "user_project:plain", "--arg", "f32[3]", "--arg", "1", "--static", "n")
     first, again, other = (cli(*words, "--seed", seed).stdout for seed in ("1", "1", "2"))

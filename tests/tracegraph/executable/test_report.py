@@ -137,3 +137,22 @@ def test_where_there_is_no_text_it_is_said():
     report = kernel_report(graph, "")
     assert report.kernels == ()
     assert "shows no text" in str(report)
+
+
+def test_what_a_branch_hands_on_is_a_result():
+    def either(flag, x):
+        return jax.lax.cond(flag, lambda x: jnp.tanh(x) * 2, lambda x: x + 1, x)
+
+    report = tg.function(either).kernels(jnp.array(True), ones(512, 512))
+    large = [one for one in report.kernels if one.written >= 1 << 20]
+    assert len(large) >= 2
+    assert all(one.is_output for one in large)
+    assert not report.intermediates
+
+
+def test_what_a_loop_hands_on_to_itself_is_read_again():
+    def loop(x):
+        return jax.lax.fori_loop(0, 5, lambda _, x: jnp.sin(x) @ x, x)
+
+    report = tg.function(loop).kernels(ones(512, 512))
+    assert report.intermediates

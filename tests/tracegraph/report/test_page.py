@@ -106,8 +106,9 @@ def test_a_folder_that_is_not_there(report, tmp_path):
     assert str(caught.value) == (
         "the report cannot be written\n"
         f"  where: {tmp_path / 'no' / 'r.html'}\n"
+        "  expected: a file in a folder that exists and may be written to\n"
         "  found: No such file or directory\n"
-        "  what to do: name a file in a folder that exists and may be written to"
+        "  what to do: make the folder, or name another file"
     )
 
 

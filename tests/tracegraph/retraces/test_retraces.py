@@ -2,6 +2,7 @@
 
 import re
 import time
+import warnings
 from pathlib import Path
 
 import jax
@@ -371,3 +372,16 @@ def test_of_other_function_objects_only_the_latest_few_are_compared(monkeypatch)
     assert compared == list(range(99, 99 - OTHERS, -1))
     own = nearest_changes(call(2, "(4,)"), earlier)
     assert [change.kind for change in own] == ["shape"]
+
+
+def test_of_very_many_traces_the_first_and_the_newest_are_kept():
+    step = tg.function(lambda x: x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tg.RetraceWarning)
+        for size in range(1, 262):
+            step(jnp.zeros(size))
+    rows = step.retraces()
+    assert len(rows) == 256
+    assert [row.number for row in rows[:2]] == [1, 7]
+    assert rows[-1].number == 261
+    assert "... 5 more were left out" in str(rows)

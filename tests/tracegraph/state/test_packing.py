@@ -74,3 +74,24 @@ def test_metadata_that_is_changed_or_exchanged_is_seen(walks):
     object.__setattr__(variable, "_var_metadata", {**nnx_objects.metadata(variable), "mine": 2})
     plans.pack([net])
     assert walks == [1, 1, 1]
+
+
+def test_another_object_at_the_address_of_a_dead_one_is_read_itself():
+    plans, net = Plans(), network()
+
+    class Scale(nnx.Module):
+        def __init__(self, value):
+            self.value = nnx.Param(jnp.asarray(value))
+
+    for value in range(8):  # CPython gives the address of what has just died to the next
+        _, values, _ = plans.pack([net, Scale(value)])
+        assert any(leaf.shape == () and leaf == value for leaf in values)
+
+
+def test_a_cleared_function_has_forgotten_what_objects_consist_of(walks):
+    plans, net = Plans(), network()
+    first, _, _ = plans.pack([net])
+    plans.clear()
+    second, _, _ = plans.pack([net])
+    assert walks == [1, 1]
+    assert first is not second

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import types
+from collections import defaultdict
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -97,7 +99,52 @@ class Mode(enum.Enum):
     B = 2
 
 
+class Scaled(Config):
+    """A dataclass's object that holds more than its fields."""
+
+
+def scaled(by):
+    made = Scaled(1)
+    object.__setattr__(made, "scale", by)
+    return made
+
+
+class Listed(list):
+    """A list with attributes."""
+
+
+def listed(by):
+    made = Listed([1])
+    made.scale = by
+    return made
+
+
+def partial(by):
+    made = functools.partial(max, 1)
+    made.scale = by
+    return made
+
+
+def marked(by):
+    def f(x):
+        return x * f.scale
+
+    f.scale = by
+    return f
+
+
+def mode(value):
+    return enum.Enum("Mode", {"A": value}, module=__name__).A
+
+
 PAIRS = [
+    (scaled(1), scaled(2)),
+    (listed(1), listed(2)),
+    (partial(1), partial(2)),
+    (marked(1), marked(2)),
+    (mode(1), mode(2)),
+    (defaultdict(int), defaultdict(list)),
+    (Path("a"), Path("b")),
     (np.ones(3), np.zeros(3)),
     (np.ones(3, np.float32), np.ones(3, np.float64)),
     (np.ones((3, 1)), np.ones((1, 3))),
@@ -171,6 +218,18 @@ def test_methods_of_jax():
         ("import time\ndef f(x): return x * time.time()", "time is the module time"),
         ("def f(x): return open('a')", "f calls open: it may read anything"),
         ("n = 0\ndef f(x):\n  global n\n  n = 1\n  return x", "f assigns the global variable n"),
+        ("from time import time\ndef f(x): return x * time()", "time is time of time"),
+        ("from os import getenv\ndef f(x): return getenv('a')", "getenv is getenv of os"),
+        ("from random import random\ndef f(x): return random()", "random is random of random"),
+        ("from datetime import datetime as d\ndef f(x): return d.now()", "d is datetime of"),
+        ("from pathlib import Path\ndef f(x): return Path('a').read_text()", "Path is Path of"),
+        ("import sys\ndef f(x): return sys.argv", "sys is the module sys"),
+        ("import numpy as np\ndef f(x): return np.random.rand()", "np.random is the module numpy"),
+        ("import numpy as np\ndef f(x): return np.load('a')", "np.load is load of numpy"),
+        ("import jax.numpy as n\ndef f(x): return n.load('a')", "n.load is load of jax"),
+        ("def f(x):\n  import time\n  return time.time()", "f is the module time"),
+        ("def f(x):\n  from .helper import k\n  return k", "f imports helper as it runs"),
+        ("def f(x):\n  import no_such_module\n  return x", "f imports no_such_module: No module"),
         ("import threading\nk = threading.Lock()\ndef f(x): return k", "k, a lock"),
         ("def g():\n  yield 1\nk = g()\ndef f(x): return k", "k, a generator"),
     ],
@@ -178,6 +237,31 @@ def test_methods_of_jax():
 def test_what_cannot_be_fingerprinted_is_refused_with_the_reason(source, reason):
     with pytest.raises(UnfingerprintableError, match=reason):
         fingerprint(made(source))
+
+
+def test_random_numbers_of_jax_beside_numpy_are_no_reason():
+    source = """
+        import jax, numpy as np
+        def f(key): return jax.random.normal(key, np.zeros(3).shape)
+    """
+    assert fingerprint(made(source)) == fingerprint(made(source))
+
+
+def test_a_library_that_is_imported_as_it_runs_counts_by_its_version():
+    one = made("def f(x):\n  import jax.numpy as n\n  return n.sin(x)")
+    other = made("def f(x):\n  import numpy as n\n  return n.sin(x)")
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_code_beside_installed_libraries_is_the_users_own(monkeypatch):
+    found = []
+    for number in (2, 3):
+        module = types.ModuleType("own_code")
+        module.__file__ = str(Path(sys.prefix) / "own_code.py")
+        monkeypatch.setitem(sys.modules, "own_code", module)
+        exec(f"def f(x): return x * {number}", vars(module))
+        found.append(fingerprint(module.f))
+    assert found[0] != found[1]
 
 
 def test_an_outer_variable_that_is_assigned_is_refused():

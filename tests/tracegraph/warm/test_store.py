@@ -123,3 +123,24 @@ def test_many_writers(tmp_path):
 def test_a_size_that_is_none(tmp_path, size):
     with pytest.raises(tg.TracegraphError, match="cannot have this size"):
         store(tmp_path, max_bytes=size)
+
+
+def test_a_folder_without_links_has_a_secret_too(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    store = Store(tmp_path, 1 << 20)
+    store.write("a", b"payload")
+    assert store.read("a") == b"payload"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_process_left_is_deleted_after_a_day(tmp_path):
+    store = Store(tmp_path, 1 << 20)
+    old, new = tmp_path / ".a.1.writing", tmp_path / ".b.2.writing"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    store.write("a", b"payload")
+    assert (old.exists(), new.exists()) == (False, True)

@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 import textwrap
-import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
 
 import tracegraph as tg
 
@@ -172,23 +172,97 @@ def test_a_folder_that_cannot_be_written_breaks_no_call(tmp_path):
     assert "cannot be kept" in step.cache_info().declined[0]
 
 
-def test_verifying_traces_and_compares(cache, monkeypatch):
-    module = types.ModuleType("hidden")
-    monkeypatch.setitem(sys.modules, "hidden", module)
-    module.value = 2.0
+class Hidden:
+    """Pickle keeps nothing of its objects, and so no fingerprint sees what they hold."""
 
-    def fun(x):  # what it reads is named by no code
-        return x * getattr(sys.modules["hid" + "den"], "val" + "ue")
+    def __init__(self, value=None):
+        self.value = value
+
+    def __reduce__(self):
+        return Hidden, ()
+
+
+@pytest.mark.parametrize("shape", [(), (64, 64)], ids=["number", "large"])
+def test_verifying_traces_and_compares(cache, shape):
+    hidden = Hidden(np.full(shape, 2.0, np.float32))
+
+    def fun(x):
+        return x * hidden.value.max(), jnp.sum(hidden.value)
 
     verify = tg.Cache(cache.folder, verify=True)
-    np.testing.assert_allclose(fresh(fun, cache)(X), X * 2, rtol=1e-6)
-    np.testing.assert_allclose(fresh(fun, verify)(X), X * 2, rtol=1e-6)
-    module.value = 3.0
-    np.testing.assert_allclose(fresh(fun, cache)(X), X * 2, rtol=1e-6)  # it does not see it
+    np.testing.assert_allclose(fresh(fun, cache)(X)[0], X * 2, rtol=1e-6)
+    np.testing.assert_allclose(fresh(fun, verify)(X)[0], X * 2, rtol=1e-6)
+    hidden.value = hidden.value + 1
+    np.testing.assert_allclose(fresh(fun, cache)(X)[0], X * 2, rtol=1e-6)  # it does not see it
     with pytest.warns(tg.CacheWarning, match="depends on something that its fingerprint"):
         found = fresh(fun, verify)(X)
-    np.testing.assert_allclose(found, X * 3, rtol=1e-6)
-    np.testing.assert_allclose(fresh(fun, cache)(X), X * 3, rtol=1e-6)
+    np.testing.assert_allclose(found[0], X * 3, rtol=1e-6)
+    np.testing.assert_allclose(fresh(fun, cache)(X)[0], X * 3, rtol=1e-6)
+
+
+def test_a_large_array_of_the_traces_own_is_compared(cache):
+    hidden = Hidden(np.ones((64, 64), np.float32))
+
+    def fun(x):
+        return x + jnp.asarray(hidden.value)  # of which the graph's text has the type alone
+
+    verify = tg.Cache(cache.folder, verify=True)
+    fresh(fun, verify)(jnp.ones((64, 64)))
+    hidden.value = hidden.value * 5
+    with pytest.warns(tg.CacheWarning, match="depends on something that its fingerprint"):
+        found = fresh(fun, verify)(jnp.ones((64, 64)))
+    assert float(found[0, 0]) == 6
+
+
+def test_equal_static_values_of_other_types_are_other_programs(cache):
+    step = fresh(lambda x, n: x * n, cache, static_argnums=1)
+    plain = jax.jit(lambda x, n: x * n, static_argnums=1)
+    for n in (1, 1.0, True):
+        found, expected = step(jnp.arange(3), n), plain(jnp.arange(3), n)
+        assert (found.dtype, found.weak_type) == (expected.dtype, expected.weak_type)
+
+
+def test_a_registered_rule_makes_other_entries(cache):
+    rule = tg.rules.Rule(
+        name="log-of-exp",
+        law="log(exp(x)) = x",
+        pattern=tg.rules.op.log(tg.rules.op.exp(tg.rules.var("x"))),
+        replace=lambda m: m.x,
+        numerics=tg.rules.Numerics.FINITE,
+        examples=(tg.rules.example(lambda x: jnp.log(jnp.exp(x)), "f32[n]"),),
+    )
+    fresh(body, cache)(X)
+    tg.rules.register(rule)
+    step = fresh(body, cache)
+    try:
+        step(X)
+    finally:
+        tg.rules.unregister(rule)
+    assert (step.cache_info().hits, step.cache_info().misses) == (0, 1)
+
+
+def test_settings_that_only_xla_reads_are_other_entries(cache):
+    fresh(body, cache)(X)
+    before = jax.config.jax_exec_time_optimization_effort
+    jax.config.update("jax_exec_time_optimization_effort", 0.5)
+    step = fresh(body, cache)
+    try:
+        step(X)
+    finally:
+        jax.config.update("jax_exec_time_optimization_effort", before)
+    assert (step.cache_info().hits, step.cache_info().misses) == (0, 1)
+
+
+def test_the_same_sharding_over_other_devices_is_another_entry(cache):
+    devices = np.array(jax.devices())
+    step = fresh(body, cache)
+    for some in (devices[:2], devices[2:4], devices[1::-1]):
+        mesh = jax.sharding.Mesh(some, ("x",))
+        placed = jax.device_put(jnp.arange(4.0), NamedSharding(mesh, PartitionSpec("x")))
+        found, expected = step(placed)["y"], jax.jit(body)(placed)["y"]
+        np.testing.assert_array_equal(found, expected)
+        assert found.sharding.device_set == expected.sharding.device_set
+    assert step.cache_info().misses == 3
 
 
 def test_functions_of_objects(cache):

@@ -152,3 +152,12 @@ def test_operands_change_places_for_many_results_only(batch, used):
 
     rewrites = tg.function(attend).trace(q, k, v).rewrites
     assert ("dots-swapped" in {firing.rule for firing in rewrites}) is used
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, 1e36, 1e-30])
+def test_means_of_very_large_numbers_are_numbers(value):
+    q, k, _ = heads(4)
+    v = np.full_like(q, value)
+    expected, found = both(NAME, attention, q, k, v)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
