@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import math
-import resource
 import statistics
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import tracegraph as tg
+from benchmarks.memory import peak_bytes
 from benchmarks.suite.pairs import given, in_pairs, speedup, until_settled
 from benchmarks.suite.process import SIDES, pairs_alone, peak
 from benchmarks.suite.same import is_same_program
@@ -30,7 +30,7 @@ from compiler.lowering.inputs import few_ulps, moved
 from compiler.rewrite.numerics import LEVELS
 
 FIRST_CALLS: Final = 3
-_BEFORE: Final = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+_BEFORE: Final = peak_bytes()
 """The peak of the process when nothing has been compiled yet, in bytes."""
 
 NOTICED: Final = 1.02
@@ -124,23 +124,23 @@ def measure(workload: Workload, group: str, level: str, limits: tuple[float, flo
     memory = _memory(workload.name, level, compiled)
     fired = _fired(call, ours)
     return Row(
-        workload.name,
-        group,
-        level,
-        statistics.median(a for a, _ in pairs),
-        statistics.median(b for _, b in pairs),
-        gained,
-        first,
-        memory,
-        max(apart, default=0.0),
-        _floor(compiled[0], limits),
-        tuple(dict.fromkeys(fired)),
-        _off(call, plain, expected, apart),
-        workload.lead,
-        _other_levels(workload, call, plain, level, fired),
-        gained * left,
-        hand_difference,
-        is_same_program(*(one.as_text() for one in compiled)),
+        name=workload.name,
+        group=group,
+        level=level,
+        jit=statistics.median(a for a, _ in pairs),
+        ours=statistics.median(b for _, b in pairs),
+        speedup=gained,
+        first_call=first,
+        memory=memory,
+        difference=max(apart, default=0.0),
+        floor=_floor(compiled[0], limits),
+        fired=tuple(dict.fromkeys(fired)),
+        off=_off(call, plain, expected, apart),
+        lead=workload.lead,
+        levels=_other_levels(workload, call, plain, level, fired),
+        by_hand=gained * left,
+        hand_difference=hand_difference,
+        same_program=is_same_program(*(one.as_text() for one in compiled)),
     )
 
 

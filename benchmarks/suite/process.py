@@ -7,7 +7,6 @@ or for one of ``ORDERS`` the seconds of both sides, in pairs, the first before t
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +62,7 @@ def main(side: str, level: str, name: str) -> None:
     """Runs the workload and prints the peak, or the seconds of both sides."""
     import jax
 
+    from benchmarks.memory import peak_bytes
     from benchmarks.suite.measure import sides
     from benchmarks.suite.pairs import given, in_pairs
     from benchmarks.suite.workloads import named
@@ -76,7 +76,7 @@ def main(side: str, level: str, name: str) -> None:
     run = sides(call, level)[SIDES.index(side)]
     for _ in range(CALLS):
         jax.block_until_ready(run(*given(call)))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(peak_bytes())
 
 
 if __name__ == "__main__":

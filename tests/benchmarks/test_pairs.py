@@ -52,12 +52,24 @@ def test_what_is_not_slower_is_measured_once():
 
 
 def test_what_seems_slower_is_measured_again_and_all_rounds_count():
-    turns = iter([[(1.0, 2.0)] * 3, [(1.0, 1.0)] * 3, [(1.0, 2.0)] * 3, [(1.0, 2.0)] * 3])
-    found = until_settled([(1.0, 2.0)] * 3, lambda turn: next(turns))
-    assert found == [(1.0, 2.0)] * 6 + [(1.0, 1.0)] * 3 + [(1.0, 2.0)] * 6
+    asked = []
+
+    def again(turn):
+        asked.append(turn)
+        return [(1.0, 1.0 if turn == 2 else 2.0)] * 3
+
+    found = until_settled([(1.0, 2.0)] * 3, again)
+    assert asked == [1, 2, 3, 4, 5]  # each side is compiled first in three of the six
+    assert found == [(1.0, 2.0)] * 6 + [(1.0, 1.0)] * 3 + [(1.0, 2.0)] * 9
     assert speedup(found) == 0.5
 
 
+@pytest.mark.parametrize(("first", "other"), [(0.98, 0.98), (0.98, 1.2), (0.9, 1.2)])
+def test_near_the_bar_both_orders_count_and_no_more(first, other):
+    found = until_settled([(first, 1.0)] * 3, lambda turn: [(other, 1.0)] * 3)
+    assert found == [(first, 1.0)] * 3 + [(other, 1.0)] * 3
+
+
 def test_what_proves_as_fast_is_left():
-    turns = iter([[(1.0, 1.0)] * 4])
-    assert len(until_settled([(1.0, 2.0)] * 3, lambda turn: next(turns))) == 7
+    found = until_settled([(1.0, 2.0)] * 3, lambda turn: [(1.0, 1.0)] * 4)
+    assert len(found) == 7
