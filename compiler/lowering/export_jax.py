@@ -109,8 +109,22 @@ class _Frame:
         if is_scalar or not self.closed:
             self.atoms[op.result] = jax_compat.make_literal(value, aval)
             return
-        var = self.atoms[op.result] = jax_compat.make_var(aval)
+        is_lost = getattr(aval, "weak_type", False) and not getattr(value, "weak_type", False)
+        var = jax_compat.make_var(_strong(aval) if is_lost else aval)
         self.constants.append((value, var))
+        self.atoms[op.result] = self._weakened(var, aval, op.location) if is_lost else var
+
+    def _weakened(self, var: Any, aval: Any, location: Location) -> Any:
+        """The same array of a weak type: JAX asks an array for its type, and not the jaxpr."""
+        primitive = jax_compat.primitive_by_name("convert_element_type")
+        params = {"new_dtype": aval.dtype, "weak_type": True, "sharding": None}
+        weak = jax_compat.make_var(aval)
+        plain = set[Any]()
+        info = source_info(location)
+        self.equations.append(
+            jax_compat.make_equation([var], [weak], primitive, params, plain, info, self._context)
+        )
+        return weak
 
     def equation(self, op: Operation) -> None:
         """Adds the equation of an op."""
@@ -200,6 +214,10 @@ def _effect(effect: Effect, operands: Sequence[Any]) -> Any:
     if effect.operand is None:
         return effect.handle
     return jax_compat.rebind_effect(effect.handle, effect.operand, operands)
+
+
+def _strong(aval: Any) -> Any:
+    return jax_compat.make_shaped(aval.shape, aval.dtype, False)
 
 
 def source_info(location: Location) -> Any:

@@ -155,7 +155,7 @@ class _Importer:
             if key in names:
                 regions += self._regions(key, value)
             else:
-                attributes[key] = to_attribute(value)
+                attributes[key] = to_attribute(value, of_jax=known)
         operands = [scope.read(atom) for atom in equation.invars]
         results = [self.type(var.aval) for var in equation.outvars]
         op = Operation(

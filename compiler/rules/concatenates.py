@@ -19,6 +19,7 @@ from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, rest
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.joins import ALL_JOINS, EXACT_JOINS, Join, neighbours
+from compiler.rules.xla_merges import MERGED, is_merged
 
 pieces = rest("pieces")
 MAX_PIECES: Final = 512
@@ -64,6 +65,9 @@ def _mapped(names: frozenset[str], m: Match) -> Replacement:
     """The op once, of all pieces together."""
     if not 1 < len(m.pieces) <= MAX_PIECES:
         return Refusal("there is nothing to join, or there are too many pieces")
+    first = m.pieces[0].producer
+    if first is not None and is_merged(first, m.root.result):
+        return Refusal(MERGED)
     join = Join(names)
     stacks = m.root.name == "stack"
     axis = integer(m.root, "axis" if stacks else "dimension")

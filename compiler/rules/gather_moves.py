@@ -22,6 +22,7 @@ from compiler.rewrite.pattern import op, rest
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.dot_terms import broadcast, reshape
 from compiler.rules.gather_terms import rows_of, take_rows
+from compiler.rules.xla_merges import MERGED, is_merged
 
 _ELEMENT_BY_ELEMENT: Final = (*sorted(ELEMENTWISE), "convert_element_type")
 
@@ -76,6 +77,8 @@ def _of_elementwise(m: Match) -> Replacement:
     """Only the elements that are read are computed."""
     if elements(m.root.result) >= elements(m.inner.result):
         return Refusal("it saves nothing: as many elements are read as there are")
+    if is_merged(m.inner, m.root.result):
+        return Refusal(MERGED)
     places = _places(m.root)
     if places is None:
         return Refusal("it takes parts of a dimension that it does not index")
@@ -164,6 +167,13 @@ RULES: Final = (
                 "f32[64]",
                 "i32[2]",
                 reason="filled in",
+            ),
+            example(
+                lambda x, i, y: (x > 0).astype(y.dtype)[i] * y,
+                "f32[64]",
+                "i32[2]",
+                "f32[2]",
+                reason="as one",
             ),
         ),
         elsewhere="Enzyme-JAX: GatherElementwise; ONNX Runtime: UpStreamGather",

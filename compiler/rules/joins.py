@@ -63,7 +63,18 @@ class Join:
         ops = _alike(pieces)
         if not ops or ops[0].name not in self._names or len(self._made) > MAX_JOINS:
             return None
+        if _are_divided_alike(ops):
+            return None
         return table[ops[0].name](self, ops, axis)
+
+
+def _are_divided_alike(ops: Sequence[Operation]) -> bool:
+    """Whether all are quotients by one array, which XLA would multiply by its reciprocals."""
+    if ops[0].name != "div" or any(op.operands[1] is not ops[0].operands[1] for op in ops):
+        return False
+    by = ops[0].operands[1]
+    is_repeated = by.producer is not None and by.producer.name == "broadcast_in_dim"
+    return bool(shape(by)) and not is_repeated and uniform(by) is None
 
 
 def _of_sizes(found: Term | None, sizes: Sequence[int]) -> Term | None:

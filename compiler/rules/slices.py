@@ -18,6 +18,7 @@ from compiler.rewrite.pattern import op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, WithReaders, example
 from compiler.rules.slice_sinks import EXACT_SINKS, ROUNDING_SINKS, sunk
 from compiler.rules.slice_terms import Cuts, is_plain_part, part, pieces_of
+from compiler.rules.xla_merges import MERGED, is_merged
 
 x = var("x")
 PARTS: Final = ("slice", "split")
@@ -38,6 +39,8 @@ def _computed(m: Match) -> Replacement:
     readers = _pieces_read(m.root.result) if len(m.root.results) == 1 else None
     if readers is None:
         return Refusal("something reads the whole result")
+    if any(is_merged(m.root, taken) for reader in readers for taken in reader.results):
+        return Refusal(MERGED)
     made: dict[object, Term | None] = {}
     for pieces in readers.values():
         for cuts in pieces:
@@ -100,7 +103,11 @@ RULES: Final = (
             example(lambda x, y: jnp.concatenate([x, y])[2:-1], "f32[m,k]", "f32[m,k]", m=4),
             example(lambda x: jnp.max(x, 1)[:2], "f32[m,k]", m=8),
         ),
-        rejects=(example(lambda x: jnp.sort(x, 0)[:2], "f32[m,k]", reason="needs more"),),
+        rejects=(
+            example(lambda x: jnp.sort(x, 0)[:2], "f32[m,k]", reason="needs more"),
+            example(lambda x, y: (x / y)[:2] / y[:2], "f32[m]", "f32[m]", reason="as one"),
+            example(lambda x: (x * 1e30)[:2] * 1e-30, "f32[m]", reason="as one"),
+        ),
         elsewhere="Enzyme-JAX: SliceElementwise, SliceReduce, SliceTranspose, SliceSelect, "
         "SliceReduceWindow, ReverseSlice; XLA: through elementwise ops with one reader, by fusion",
     ),

@@ -62,11 +62,23 @@ def row_by_row(m: Match) -> Callable[..., Any]:
         if add is not None:
             found = summed_up(add, start, rows, backwards)
         else:
-            found = _in_place(_COMBINE[name], start, rows, backwards)
+            wide = _width_in_place(x.dtype)
+            found = _in_place(_COMBINE[name], start.astype(wide), rows.astype(wide), backwards)
+            found = found.astype(x.dtype)
         # Stored in its own order: else all that read it walk through the loop's result in columns.
         return lax.optimization_barrier(jnp.moveaxis(found, 0, axis))
 
     return cumulative
+
+
+def _width_in_place(dtype: Any) -> Any:
+    """The type in which rows are combined where they lie.
+
+    XLA's CPU backend computes bfloat16 and what is shorter in 32 bits, and converts an array of it
+    whole, back and forth, in every step that changes one row.
+    """
+    is_short = jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < MIN_WIDTH
+    return np.dtype(np.float32) if is_short else dtype
 
 
 def _in_place(combine: _Combine, start: Any, rows: Any, backwards: bool) -> Any:

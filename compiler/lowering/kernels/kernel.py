@@ -18,6 +18,8 @@ from functools import reduce
 from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 
+import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from compiler.analysis.constants import is_constant
@@ -27,7 +29,7 @@ from compiler.ir.types import ArrayType
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr, primitive_and_params
 from compiler.ops.host import host
-from compiler.ops.parameters import integers
+from compiler.ops.parameters import array_type, integers
 from compiler.rewrite.expression import spliced
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -256,6 +258,18 @@ def function_with(op: Operation, **changed: Any) -> Callable[..., Any]:
     """The same, with some of the primitive's parameters changed."""
     primitive, params = primitive_and_params(op)
     return lambda *operands: primitive.bind(*operands, **{**params, **changed})
+
+
+def is_emulated(value: Value) -> bool:
+    """Whether XLA's CPU backend computes an array's numbers in wider ones.
+
+    So it does with floats of at most 16 bits but half precision; what only moves them is converted
+    with them, element by element.
+    """
+    dtype = array_type(value).dtype
+    if not isinstance(dtype, np.dtype) or not jnp.issubdtype(dtype, jnp.floating):
+        return False
+    return dtype.itemsize <= 2 and dtype != np.float16
 
 
 def product(sizes: Sequence[int]) -> int:

@@ -24,7 +24,7 @@ from compiler.analysis.constants import is_constant
 from compiler.ir.graph import Operation, Value
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
-from compiler.lowering.kernels.kernel import Evidence, Kernel, product
+from compiler.lowering.kernels.kernel import Evidence, Kernel, is_emulated, product
 from compiler.ops.elementwise import ELEMENTWISE
 from compiler.ops.parameters import integer
 from compiler.rewrite.expression import shape
@@ -228,6 +228,8 @@ def _is_large(m: Match) -> str | None:
 def _objection(source: Value, shifts: Sequence[Sequence[int]]) -> str | None:
     sizes = shape(source)
     size, axis, furthest = product(sizes), sizes[-1], max(abs(shift[-1]) for shift in shifts)
+    if is_emulated(source):
+        return "XLA computes such short numbers in 32 bits, and stores and reads them one by one"
     if size < MIN_SIZE or axis < MIN_AXIS:
         return "the array is small"
     if 2 * MAX_SHARE * furthest > axis:

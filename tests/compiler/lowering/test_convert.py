@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+import tracegraph as tg
 from compiler.ir import ArrayType, Dense, EnumValue, ExtendedDType, Opaque, Record, TracegraphError
 from compiler.lowering import jax_compat
 from compiler.lowering.convert import from_attribute, to_attribute
@@ -137,3 +138,36 @@ def test_symbolic_sizes_come_back() -> None:
     aval = jax.make_jaxpr(lambda x: x)(shape).in_avals[0]
     assert str(to_type(aval)) == "f32[n,3]"
     assert to_aval(to_type(aval)) is aval
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.uint32, np.uint64])
+def test_integers_of_numpy_are_sizes_and_axes_of_jaxs_own_ops(kind):
+    found = to_attribute((kind(3), (kind(0), 1)), of_jax=True)
+    assert found == (3, (0, 1))
+    assert type(found[0]) is int
+
+
+def test_integers_of_numpy_mean_themselves_to_others_ops():
+    assert from_attribute(to_attribute(np.int32(3))).dtype == np.int32
+
+
+_WIDTHS = np.array([[0, 1], [1, 0]], np.int32)
+_ONE, _TWO = np.int32(1), np.int32(2)
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jnp.pad(x, _WIDTHS),
+        lambda x: lax.slice(jnp.tanh(x), _WIDTHS[0], np.array([2, 3], np.int32)) * 2,
+        lambda x: jnp.stack([part.sum() for part in lax.split(x, np.array([1, 2], np.int32), 1)]),
+        lambda x: lax.concatenate([x, x * 2], np.int32(0)),
+        lambda x: lax.rev(lax.rev(x, _WIDTHS[0][:1]), _WIDTHS[0][:1]),
+        lambda x: lax.reduce(x[None], 0.0, lax.add, _WIDTHS[0][:1]),
+        lambda x: lax.reduce_window(x, 0.0, lax.add, [_TWO, _TWO], [_ONE, _ONE], "VALID"),
+    ],
+    ids=["pad", "slice", "split", "concatenate", "rev", "reduce", "reduce_window"],
+)
+def test_rules_read_integers_of_numpy(fun):
+    x = jnp.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(tg.function(fun)(x), jax.jit(fun)(x), rtol=1e-6)

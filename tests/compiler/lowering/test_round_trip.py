@@ -7,11 +7,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import jaxpr_as_fun
 
+import tracegraph as tg
 from compiler.ir.walk import clone, walk
 from compiler.lowering import jax_compat
 from compiler.lowering.export_jax import export_jaxpr
@@ -191,3 +193,29 @@ def test_annotations_stay_behind() -> None:
     sine.attributes = {**sine.attributes, "tg.group": 1}
     (equation,) = jax_compat.split_jaxpr(export_jaxpr(graph)).equations
     assert "tg.group" not in equation.params
+
+
+WEAK = jax.jit(lambda: jax.lax.broadcast(2, (3,)))()
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: jax.vmap(lambda a: 1.0)(x),
+        lambda x: jax.lax.scan(lambda n, a: (n + 1, n), 0, x)[1],
+        lambda x: jax.lax.map(lambda a: 2.0, x[:0]),
+        lambda x: -WEAK,
+        lambda x: jax.lax.scan(lambda c, a: (c, (WEAK, a)), 0.0, x)[1][0],
+    ],
+    ids=["batch of one", "counter", "empty", "captured", "constant outputs"],
+)
+def test_constants_of_a_weak_type_stay_weak(fun):
+    x = jnp.ones(1)
+    expected, found = jax.jit(fun)(x), tg.function(fun)(x)
+    assert expected.weak_type
+    assert found.weak_type
+    np.testing.assert_array_equal(found, expected)
+    narrow = jnp.bfloat16 if found.dtype == jnp.float32 else jnp.int8
+    assert (found + jnp.ones((), narrow)).dtype == narrow
+    within = jax.jit(lambda x: tg.function(fun)(x) + jnp.ones((), narrow))
+    assert within(x).dtype == narrow

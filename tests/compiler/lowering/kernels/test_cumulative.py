@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import tracegraph as tg
+from compiler.ir.walk import walk
 from compiler.lowering.kernels.kernel import IS_EARLY
 
 NAMES = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
@@ -103,3 +104,19 @@ def test_what_is_not_finite_stays_what_jit_makes_of_it(name):
 def test_a_short_axis_is_left_to_xla(shape):
     graph = tg.function(lambda x: jnp.cumsum(x, 0)).graph(jnp.ones(shape))
     assert "platform_index" not in [op.name for op in graph.body]
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float8_e4m3fn])
+@pytest.mark.parametrize("name", ["cummax", "cummin"])
+def test_short_numbers_lie_in_32_bits_while_a_loop_changes_them(name, dtype):
+    x = jnp.asarray(np.random.default_rng(0).normal(size=300), dtype)
+    run = getattr(jax.lax, name)
+    graph = tg.function(run).graph(x)
+    loops = [op for op in walk(graph.body) if op.name in ("scan", "while")]
+    assert loops
+    kept = {str(value.type) for op in loops for value in op.results}
+    assert any(text.startswith("f32[300") for text in kept), kept
+    expected = jax.jit(run)(x)
+    found = tg.function(run)(x)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.astype(jnp.float32), expected.astype(jnp.float32))

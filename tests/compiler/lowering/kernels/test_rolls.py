@@ -123,3 +123,13 @@ def test_what_others_read_too_is_computed_for_them():
 )
 def test_what_would_not_pay_or_is_no_roll_is_left_alone(function, shape):
     assert not fired(function, jnp.ones(shape))
+
+
+def test_short_numbers_are_rolled_as_before():
+    def sides(x):
+        return jnp.roll(x, 1, 1) + jnp.roll(x, -1, 1) - 2 * x
+
+    x = jnp.ones((512, 512), jnp.bfloat16)
+    fired = {one.rule for one in tg.function(sides).trace(x).rewrites}
+    wide = {one.rule for one in tg.function(sides).trace(x.astype(jnp.float32)).rewrites}
+    assert ("rolls-of-continued" in fired, "rolls-of-continued" in wide) == (False, True)
