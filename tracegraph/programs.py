@@ -12,6 +12,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import jax
+import jax.core
+
 from compiler.lowering import jax_compat
 from compiler.passes.pipeline import Pipeline
 from tracegraph.donation import Donations
@@ -86,9 +89,18 @@ class Programs:
             tuned = self._tuned.get(traced.jaxpr)
             pipeline = self.pipeline if tuned is None else tuned.choice.applied(self.pipeline)
             donated = self._donations.flags(traced)
-            return None if jaxpr is None else Program(traced, jaxpr, pipeline, donated)
+            if jaxpr is None or any(map(_is_deleted, jaxpr.consts)):  # jit says so in its own words
+                return None
+            return Program(traced, jaxpr, pipeline, donated)
         except OptimizationWarning:  # somebody has made warnings errors
             raise
         except Exception as error:  # an optimisation must never break the user's call
             warn_failed(f"optimising {traced.fun_name}", error)
             return None
+
+
+def _is_deleted(constant: Any) -> bool:
+    """Whether a captured array was given away or deleted since."""
+    if isinstance(constant, jax.core.Tracer) or not isinstance(constant, jax.Array):
+        return False
+    return constant.is_deleted()

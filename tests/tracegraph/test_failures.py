@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import warnings
 from pathlib import Path
 
 import jax
@@ -153,3 +154,12 @@ def test_a_dump_that_cannot_be_written_is_one_warning(
 def test_a_wrong_pipeline_is_told_at_once(text: str) -> None:
     with pytest.raises(tg.TracegraphError):
         tg.function(twice, passes=text)
+
+
+def test_a_captured_array_that_was_deleted_is_jits_own_error() -> None:
+    array = jnp.arange(6.0) * 1
+    array.delete()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeError, match="Array has been deleted"):
+            tg.function(lambda x: x + array)(jnp.ones(6))
