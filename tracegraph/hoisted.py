@@ -31,9 +31,6 @@ _SEEN_BEFORE: Final = frozenset(
 )
 """Options that a trace has in it, or that mean nothing at the top level."""
 
-_OP_BY_OP: Final = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
-"""Settings under which JAX runs the user's function itself."""
-
 
 class _Compiled(NamedTuple):
     """The jit callable of a program, and the arrays that it takes first."""
@@ -78,7 +75,7 @@ class HoistedPrograms:
         """
         if not self._serves or program is None or jax_compat.traced_consts(traced):
             return None
-        if any(getattr(jax.config, name) for name in _OP_BY_OP):
+        if jax_compat.runs_op_by_op():
             return None
         with self._lock:
             if traced.jaxpr not in self._made:

@@ -6,6 +6,7 @@ import contextlib
 import dis
 import os
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -36,6 +37,14 @@ def is_own_file(filename: str) -> bool:
 def is_library(code: CodeType) -> bool:
     """Whether code was written in a library."""
     return is_library_file(code.co_filename)
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """The global names and attributes that code reads, those of functions inside it included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_in(constant)
 
 
 def line_of_error(error: BaseException) -> str:

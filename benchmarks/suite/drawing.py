@@ -15,13 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmarks.suite.plot import Bar
+from benchmarks.suite.titles import TITLES
 
-_TITLES: Final = {
-    "programs": "Whole programs",
-    "large in between": "Large in between",
-    "ops": "Single ops",
-    "no pattern": "Programs without any pattern",
-}
 _COLORS: Final = {
     "programs": "#4e8fc0",
     "large in between": "#c98b6b",
@@ -84,7 +79,7 @@ def _draw_group(axis: Any, group: Sequence[Bar], names: Sequence[str]) -> None:
                 axis.plot(bar.peers[name], place, mark, color=shade, markersize=4, mec="white")
     axis.set_yticks(places, [bar.name for bar in group])
     axis.set_ylim(len(group) - 0.5, -0.5)
-    axis.set_title(_TITLES.get(group[0].group, group[0].group), loc="left", fontsize=10)
+    axis.set_title(TITLES.get(group[0].group, group[0].group), loc="left", fontsize=10)
     axis.grid(axis="x", color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(axis="y", length=0)

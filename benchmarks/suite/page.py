@@ -9,17 +9,11 @@ from typing import Any, Final
 from benchmarks.peers.results import Peers
 from benchmarks.suite.measure import Row
 from benchmarks.suite.report import conditions, markdown_peers, markdown_table, verdicts
+from benchmarks.suite.titles import TITLES
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "speed.md"
 BEGIN: Final = "<!-- the results begin: scripts/build-speed-page writes them -->"
 END: Final = "<!-- the results end -->"
-
-_TITLES: Final = {
-    "programs": "Whole programs",
-    "large in between": "Large in between",
-    "ops": "Single ops",
-    "no pattern": "Programs without any pattern",
-}
 
 
 def page_with_results(text: str, suite: dict[str, Any] | None, peers: Peers) -> str:
@@ -65,6 +59,6 @@ def _results(suite: dict[str, Any], peers: Peers) -> list[str]:
     ]
     for group in dict.fromkeys(row.group for row in rows):
         members = [row for row in rows if row.group == group]
-        lines += ["", f"### {_TITLES.get(group, group)}", "", *markdown_table(members)]
+        lines += ["", f"### {TITLES.get(group, group)}", "", *markdown_table(members)]
     beside = markdown_peers(rows, peers)
     return [*lines, *(["", "### Beside the peers", *beside] if beside else []), ""]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 from compiler.analysis.constants import is_constant
-from compiler.analysis.cost import cost_of, total
+from compiler.analysis.cost import cost_of, nbytes, total
 from compiler.ir.equality import same_context
 from compiler.ir.graph import Graph, Operation, Region, Value
 from compiler.ir.locations import fuse
-from compiler.ir.types import ArrayType
 from compiler.ir.walk import walk_regions
 from compiler.passes.base import Pass
 from compiler.rewrite.driver import BYTE_SCORE, score
@@ -135,7 +134,7 @@ class _Part:
     def score(self) -> int:
         """What it costs when nothing large is stored."""
         found = total(map(cost_of, self.ops))
-        bytes_moved = sum(map(_bytes, (*_inputs(self.stage), *self.outputs)))
+        bytes_moved = sum(map(nbytes, (*_inputs(self.stage), *self.outputs)))
         return score(found) - BYTE_SCORE * (found.bytes - bytes_moved)
 
     def put(self, rewriter: Rewriter, rows: int) -> None:
@@ -182,7 +181,3 @@ def _is_chosen(region: Region) -> bool:
             return True
         owner = owner.parent.owner if owner.parent is not None else None
     return False
-
-
-def _bytes(value: Value) -> int:
-    return value.type.nbytes if isinstance(value.type, ArrayType) else 0

@@ -22,7 +22,7 @@ import jax
 
 from compiler.lowering import jax_compat
 from tracegraph.state import nnx_objects
-from tracegraph.userlines import is_library
+from tracegraph.userlines import is_library, names_in
 
 jax_compat.hide_frames(__file__)
 
@@ -116,18 +116,11 @@ def _named(function: types.FunctionType) -> Iterator[Any]:
             continue
     yield from function.__defaults__ or ()
     yield from (function.__kwdefaults__ or {}).values()
-    for name in _names(function.__code__):
+    for name in names_in(function.__code__):
         if name in function.__globals__:
             yield function.__globals__[name]
     if "__wrapped__" in vars(function):
         yield vars(function)["__wrapped__"]
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
 
 
 def _attributes(owner: Any) -> list[Any]:

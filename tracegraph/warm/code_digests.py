@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from tracegraph.userlines import names_in
 from tracegraph.warm.digester import (
     Digester,
     UnfingerprintableError,
@@ -22,7 +23,7 @@ IMPURE_BUILTINS: Final = frozenset(
 
 
 def add_function(digester: Digester, value: types.FunctionType, path: str) -> None:
-    """Enters a function: its code or its library's version, and all that it can reach."""
+    """Adds a function: its code or its library's version, and all that it can reach."""
     path = value.__qualname__ if path == "it" else path
     if is_library_module(value.__module__ or ""):
         refuse_impure(value, path)
@@ -70,7 +71,7 @@ def _add_code(digester: Digester, code: types.CodeType, path: str) -> None:
 
 
 def _add_import(digester: Digester, name: str, level: int, path: str) -> None:
-    """Enters a library that code imports as it runs; the user's own modules are not looked into."""
+    """Adds a library that code imports as it runs; the user's own modules are not looked into."""
     try:
         module = None if level else importlib.import_module(name)
     except Exception as error:
@@ -86,7 +87,7 @@ def _add_globals(
 ) -> None:
     for chain in _chains(code):
         _refuse_impure_chain(chain, scope)
-    names = list(dict.fromkeys(_all_names(code)))
+    names = list(dict.fromkeys(names_in(code)))
     for name in names:
         if name in scope:
             digester.mark("global", name)
@@ -96,7 +97,7 @@ def _add_globals(
 
 
 def _add_named(digester: Digester, value: Any, names: Iterable[str], path: str) -> None:
-    """Enters a global; of a module of the user's, what the code names of it."""
+    """Adds a global; of a module of the user's, what the code names of it."""
     digester.add(value, path)
     if not isinstance(value, types.ModuleType) or is_library_module(value.__name__):
         return
@@ -130,10 +131,3 @@ def _chains(code: types.CodeType) -> Iterable[Sequence[str]]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _chains(constant)
-
-
-def _all_names(code: types.CodeType) -> Iterable[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _all_names(constant)

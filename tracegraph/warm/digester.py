@@ -29,7 +29,7 @@ class Digester:
     """Walks through values, each object once.
 
     Args:
-        handlers: how values of a class are entered, the first that fits.
+        handlers: how values of a class are added, the first that fits.
         other: how all others are.
 
     Attributes:
@@ -44,7 +44,7 @@ class Digester:
         self._alive: list[Any] = []
 
     def add(self, value: Any, path: str) -> None:
-        """Enters a value; ``path`` says where it was found, for the reason of a refusal."""
+        """Adds a value; ``path`` says where it was found, for the reason of a refusal."""
         if self._add_plain(value):
             return None
         if id(value) in self._seen:
@@ -69,13 +69,13 @@ class Digester:
         return False
 
     def mark(self, kind: str, value: object) -> None:
-        """Enters a text of known length, so that no two sequences of entries look alike."""
+        """Adds a text of known length, so that no two sequences of entries look alike."""
         data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
         self.hash.update(f"{kind}:{len(data)}:".encode())
         self.hash.update(data)
 
     def add_all(self, kind: str, values: Iterable[tuple[str, Any]], path: str) -> None:
-        """Enters a container: its kind, its length, its parts."""
+        """Adds a container: its kind, its length, its parts."""
         parts = list(values)
         self.mark(kind, len(parts))
         for name, part in parts:

@@ -70,7 +70,7 @@ def _add_sequence(digester: Digester, value: Any, path: str) -> None:
 
 
 def _add_attributes(digester: Digester, value: Any, path: str) -> None:
-    """Enters what an object of a derived class holds beside what its base class is made of."""
+    """Adds what an object of a derived class holds beside what its base class is made of."""
     attributes = getattr(value, "__dict__", None)
     if attributes:
         digester.add(attributes, f"the attributes of {path}")
@@ -167,7 +167,7 @@ def _add_builtin(digester: Digester, value: types.BuiltinFunctionType, path: str
 
 
 def _add_tree(digester: Digester, value: Any, path: str) -> None:
-    """Enters the structure of a tree: the class and metadata of each node."""
+    """Adds the structure of a tree: the class and metadata of each node."""
     digester.add(value.node_data(), f"the metadata of {path}")
     digester.mark("children", value.num_leaves)
     for child in value.children():
@@ -185,7 +185,7 @@ def _add_property(digester: Digester, value: property, path: str) -> None:
 
 
 def _add_object(digester: Digester, value: Any, path: str) -> None:
-    """Enters an object of any other class, by what pickle would keep of it."""
+    """Adds an object of any other class, by what pickle would keep of it."""
     digester.add(type(value), f"the class of {path}")
     if jax_compat.is_jit_callable(value):
         digester.add(value.__wrapped__, path)

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Hashable
-from typing import Any, Final
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,9 +25,6 @@ from tracegraph.warm.fingerprint import fingerprint
 jax_compat.hide_frames(__file__)
 
 Answer = Callable[..., Any]
-
-_OP_BY_OP: Final = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
-"""Settings under which JAX has to run the function itself."""
 
 
 class WarmRoute:
@@ -54,7 +51,7 @@ class WarmRoute:
 
     def answer(self, args: Any, kwargs: Any) -> Any:
         """What to return for a miss; None if the call has to go the ordinary way."""
-        if any(getattr(jax.config, name) for name in _OP_BY_OP):
+        if jax_compat.runs_op_by_op():
             return None
         try:
             form = form_of(self._jitted, args, kwargs)

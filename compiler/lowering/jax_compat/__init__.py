@@ -84,6 +84,7 @@ from compiler.lowering.jax_compat.running import (
     equation_function,
     is_ref,
     jaxpr_function,
+    runs_op_by_op,
 )
 from compiler.lowering.jax_compat.sources import (
     library_functions,
@@ -185,6 +186,7 @@ __all__ = [
     "restore_params",
     "result_avals",
     "rule_at",
+    "runs_op_by_op",
     "shows_all_frames",
     "size_at",
     "source_place",

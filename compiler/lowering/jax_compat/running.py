@@ -22,6 +22,14 @@ from compiler.lowering.jax_compat.jaxprs import (
 _NEW_REF: Final[Callable[[Any], Any]] = getattr(jax, "new_ref", None) or jax.array_ref
 
 
+_OP_BY_OP: Final = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
+
+
+def runs_op_by_op() -> bool:
+    """Whether JAX is set to run a user's function itself, and not a program made of it."""
+    return any(getattr(jax.config, name) for name in _OP_BY_OP)
+
+
 def jaxpr_function(jaxpr: Jaxpr) -> Callable[..., list[Any]]:
     """The function that binds the equations of a closed jaxpr, one after the other."""
     return core.jaxpr_as_fun(jaxpr)
