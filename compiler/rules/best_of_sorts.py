@@ -25,7 +25,7 @@ from compiler.rewrite.pattern import FLOAT, INTEGER, Pattern, Var, op, var
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rules.dot_terms import Cut, reshape
 from compiler.rules.gather_terms import picks_along
-from compiler.rules.index_terms import index_source, sorting
+from compiler.rules.index_terms import index_range, index_source, sorting
 from compiler.rules.slice_terms import cuts_of
 
 SMALL_SHARE: Final = 4
@@ -115,6 +115,8 @@ def _picked(m: Match) -> Replacement:
     found = index_source(m.order).producer
     if found is None or found.name not in ("argmax", "argmin") or found.operands[0] is not m.x:
         return Refusal("it does not pick the largest or the smallest")
+    if index_range(found.result) is None:
+        return Refusal("the axis is longer than its type of index can count")
     axes = integers(found, "axes")
     if axes != (_picking(m.root),):
         return Refusal("it picks along another axis")

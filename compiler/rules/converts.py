@@ -36,7 +36,7 @@ def _convert_once(m: Match) -> Replacement:
 def _keeps_all(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
     """Whether each number of one element type is one of the other, and both are real."""
     if source.kind == "b":
-        return target.kind != "c"
+        return target.kind != "c" and target != ml_dtypes.float8_e8m0fnu  # which has no zero
     if _is_float(source):
         return _is_float(target) and _holds_floats(source, target)
     if not _is_integer(source):

@@ -14,7 +14,7 @@ from compiler.analysis.flops import elements
 from compiler.ir.attributes import EnumValue
 from compiler.ir.graph import Operation, Value
 from compiler.ops.elementwise import ELEMENTWISE
-from compiler.ops.parameters import element_kind, field, integers
+from compiler.ops.parameters import element_kind, field, integer, integers
 from compiler.rewrite.expression import Term, dtype, like, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
@@ -102,7 +102,8 @@ def _keeps_nan(m: Match) -> bool:
     is_nan = fill is None or (isinstance(fill, float) and fill != fill)
     same = [v for v in m.inner.operands if shape(v) == shape(m.inner.result)]
     is_float = all(element_kind(dtype(v)) == "f" for v in (*m.inner.operands, m.inner.result))
-    return is_nan and is_float and bool(same) and m.inner.name in _NAN_STAYS_NAN
+    is_one = m.inner.name == "integer_pow" and integer(m.inner, "y") == 0
+    return is_nan and is_float and bool(same) and not is_one and m.inner.name in _NAN_STAYS_NAN
 
 
 def _met(value: Value, m: Match, places: Places) -> Term | None:

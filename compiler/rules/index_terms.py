@@ -79,10 +79,10 @@ def index_range(value: Value, depth: int = MAX_DEPTH) -> Range | None:
     if op is None or depth == 0:
         return None
     if op.name == "iota":
-        return Range(0, max(shape(op.result)[integer(op, "dimension")] - 1, 0))
+        return _places(shape(op.result)[integer(op, "dimension")], value)
     if op.name in ("argmax", "argmin"):
         (axis,) = integers(op, "axes")
-        return Range(0, max(shape(op.operands[0])[axis] - 1, 0))
+        return _places(shape(op.operands[0])[axis], value)
     if op.name == "sort":
         return index_range(op.operands[value.index], depth - 1)
     if op.name == "top_k" and value.index == 1:
@@ -96,6 +96,13 @@ def index_range(value: Value, depth: int = MAX_DEPTH) -> Range | None:
     if op.name == "select_n":
         return _selected(op, depth)
     return None
+
+
+def _places(count: int, value: Value) -> Range | None:
+    """From zero to the last of so many places; None where they do not fit the integer type."""
+    last, kind = max(count - 1, 0), array_type(value).dtype
+    fits = isinstance(kind, np.dtype) and kind.kind in "iu" and last <= np.iinfo(kind).max
+    return Range(0, last) if fits else None
 
 
 def _holds(op: Operation, depth: int) -> bool:

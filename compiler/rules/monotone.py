@@ -11,8 +11,9 @@ from compiler.analysis.constants import uniform
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
 from compiler.ops.parameters import element_kind
-from compiler.rewrite.expression import Term, like, shape
+from compiler.rewrite.expression import Term, dtype, like, shape
 from compiler.rewrite.numerics import Numerics
+from compiler.rules.reduction_terms import has_infinity
 from compiler.rules.signs import is_nonnegative
 
 EXACT, ROUNDING, FINITE = Numerics.EXACT, Numerics.ROUNDING, Numerics.FINITE
@@ -61,6 +62,9 @@ PARTIAL: Final[Mapping[str, bool]] = {
 FROM_ZERO: Final = frozenset(["log", "log1p", "sqrt", "rsqrt"])
 """Those among them that are numbers for all numbers from zero on."""
 
+KEEPING: Final = frozenset(["max", "min", "neg"])
+"""Those whose results are no larger than what they are made of."""
+
 SCALINGS: Final = frozenset(["add", "div", "max", "min", "mul", "sub"])
 NAMES: Final = tuple(sorted({*SMOOTH, *STEPS, *PARTIAL, *SCALINGS, "convert_element_type", "neg"}))
 """The ops that may be monotone functions."""
@@ -70,6 +74,8 @@ def monotone(op: Operation) -> Monotone | None:
     """The op as a monotone function of floating-point numbers; None if it is not known as one."""
     if op.name not in NAMES or len(op.results) != 1 or not _is_float(op.result):
         return None
+    if op.name not in KEEPING and not has_infinity(dtype(op.result)):
+        return None  # what is too large is nan
     if op.name in SCALINGS:
         return _scaling(op)
     inner = op.operands[0]

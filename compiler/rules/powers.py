@@ -46,6 +46,8 @@ def _whole_power(m: Match) -> Replacement:
         return Refusal("the exponent is no small whole number but zero")
     if m.x.type != m.root.results[0].type:
         return Refusal("the base is repeated")
+    if exponent < 0 and dtype(m.x).itemsize < np.dtype(np.float32).itemsize:
+        return Refusal("the power may overflow where its reciprocal is a number")
     if getattr(m.x.type, "weak_type", False):
         return Refusal("the derivative of a power of a weak type is not weak")
     return new("integer_pow", m.x, y=exponent)

@@ -117,14 +117,14 @@ def lowest(kind: np.dtype[Any]) -> Any:
     """The number that no other of a real element type is under."""
     if element_kind(kind) in "iu":
         return np.array(int(ml_dtypes.iinfo(kind).min)).astype(kind)
-    return np.array(-np.inf if _has_infinity(kind) else float(_finite(kind).min), kind)
+    return np.array(-np.inf if has_infinity(kind) else float(_finite(kind).min), kind)
 
 
 def highest(kind: np.dtype[Any]) -> Any:
     """The number that no other of a real element type is over."""
     if element_kind(kind) in "iu":
         return np.array(int(ml_dtypes.iinfo(kind).max)).astype(kind)
-    return np.array(np.inf if _has_infinity(kind) else float(_finite(kind).max), kind)
+    return np.array(np.inf if has_infinity(kind) else float(_finite(kind).max), kind)
 
 
 def _finite(kind: np.dtype[Any]) -> Any:
@@ -132,7 +132,7 @@ def _finite(kind: np.dtype[Any]) -> Any:
     return cast("Any", ml_dtypes.finfo)(kind)
 
 
-def _has_infinity(kind: np.dtype[Any]) -> bool:
+def has_infinity(kind: np.dtype[Any]) -> bool:
     """Whether a float type has infinities: some of eight bits and less have none."""
     return bool(np.isinf(np.array(np.inf, kind).astype(np.float64)))
 

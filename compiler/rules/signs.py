@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from compiler.analysis.constants import constant_value
+from compiler.analysis.constants import constant_value, uniform
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType
@@ -110,13 +110,21 @@ def _first_operand(op: Operation, depth: int) -> bool:
     return is_nonnegative(op.operands[0], depth)
 
 
+def _quotient(op: Operation, depth: int) -> bool:
+    """The same for quotients: of integers by zero it is -1."""
+    divisor = uniform(op.operands[1])
+    is_safe = _is_float(op.result) or (divisor is not None and bool(divisor))
+    return is_safe and _all_operands(op, depth)
+
+
 def _conversion(op: Operation, depth: int) -> bool:
     """Whether a conversion cannot make a negative number of one that is not."""
     (source,) = op.operands
     before, after = _kind(source), _kind(op.result)
     if after == "f":
         return is_nonnegative(source, depth)
-    widens = _width(op.result) > _width(source) or (before == after == "i")
+    own, wide = _width(source), _width(op.result)
+    widens = wide > own or (before == after == "i" and wide == own)
     return after == "i" and before in "uib" and widens and is_nonnegative(source, depth)
 
 
@@ -138,6 +146,15 @@ def _counts(value: Value) -> bool:
     return all(isinstance(size, int) and size <= 2 ** (8 * _width(value) - 1) for size in sizes)
 
 
+def _finds(value: Value) -> bool:
+    """Whether every place along the axis that is searched stays within the integer type."""
+    op = value.producer
+    assert op is not None
+    (axis,) = parameters.integers(op, "axes")
+    size = parameters.static_shape(op.operands[0])[axis]
+    return _kind(value) != "i" or size <= 2 ** (8 * _width(value) - 1)
+
+
 def _any_operand(op: Operation, depth: int) -> bool:
     """For a maximum, never below the larger side, and for the bits that both sides have."""
     return any(is_nonnegative(operand, depth) for operand in op.operands)
@@ -149,8 +166,8 @@ def _cases(op: Operation, depth: int) -> bool:
 
 _ALWAYS: Final[Mapping[str, Callable[[Value], bool]]] = {
     "abs": _is_float,
-    "argmax": _always,
-    "argmin": _always,
+    "argmax": _finds,
+    "argmin": _finds,
     "clz": _always,
     "cosh": _always,
     "exp": _is_float,
@@ -172,9 +189,10 @@ _IF_OPERANDS: Final[Mapping[str, Callable[[Operation, int], bool]]] = {
     **dict.fromkeys(_KEEPING, _all_operands),
     **dict.fromkeys(("add", "cumsum", "mul", "reduce_sum"), _float_operands),
     **dict.fromkeys(("cummax", "cummin", "min", "reduce_min"), _all_operands),
-    **dict.fromkeys(("cbrt", "div", "sqrt"), _all_operands),
+    **dict.fromkeys(("cbrt", "sqrt"), _all_operands),
     "and": _any_operand,
     "convert_element_type": _conversion,
+    "div": _quotient,
     "dynamic_slice": _first_operand,
     "max": _any_operand,
     "reduce_max": _nonempty,

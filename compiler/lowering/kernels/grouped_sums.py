@@ -46,7 +46,7 @@ MAX_SUMMED: Final = 20
 MAX_COMPARED: Final = 8
 """At 16 channels a maximum along them is hardly slower."""
 
-_ROUNDED: Final = ("reduce_sum", "reduce_prod")
+_ROUNDED: Final = ("reduce_sum",)
 _EXACT: Final = ("reduce_max", "reduce_min")
 
 
@@ -102,7 +102,6 @@ def _groups_are_narrow(m: Match) -> str | None:
 
 _NUMPY: Final[dict[str, Callable[..., Any]]] = {
     "reduce_sum": jnp.sum,
-    "reduce_prod": jnp.prod,
     "reduce_max": jnp.max,
     "reduce_min": jnp.min,
 }

@@ -51,8 +51,9 @@ def _sorted(m: Match) -> Callable[..., Any]:
         along = x.ndim - 1 if is_last else axis
         with jax_compat.with_64_bit_types():
             packed = lax.sort(_packed(x, along), along, is_stable=False)
-            found = lax.convert_element_type(lax.convert_element_type(packed, np.int32), index)
-        return jnp.take_along_axis(x, found, along, mode="promise_in_bounds"), found
+            found = lax.convert_element_type(packed, np.int32)
+        numbers = jnp.take_along_axis(x, found, along, mode="promise_in_bounds")
+        return numbers, lax.convert_element_type(found, index)
 
     return lambda x, places: by_row_blocks(partial(with_places, index=places.dtype), x, axis)
 
