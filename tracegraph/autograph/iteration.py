@@ -89,10 +89,11 @@ class TracedRange:
 
     def length(self) -> Any:
         """How many steps, as a traced number."""
-        distance = self.stop - self.start
+        distance = self.stop - self.start  # of unsigned numbers only where it is ahead
         if isinstance(self.step, int) and self.step == 1:
-            return jnp.maximum(0, distance)
-        return jnp.maximum(0, (distance + self.step - jnp.sign(self.step)) // self.step)
+            return jnp.where(self.stop > self.start, distance, 0)
+        ahead = jnp.where(self.step > 0, self.stop > self.start, self.stop < self.start)
+        return jnp.where(ahead, (distance + self.step - jnp.sign(self.step)) // self.step, 0)
 
     def item(self, step: Any) -> Any:
         """The number at a step."""
@@ -141,7 +142,15 @@ def _range(*args: Any) -> Any:
                 hint="convert it: x.astype(jnp.int32)",
             )
     start, stop, step = {1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)]
+    start, stop, step = map(_wide, (start, stop, step))
     return TracedRange(start, stop, step)
+
+
+def _wide(number: Any) -> Any:
+    """A bound of a range in at least 32 bits: Python's numbers do not wrap round."""
+    if not isinstance(number, jax.Array) or number.dtype.itemsize >= 4:
+        return number
+    return number.astype(jnp.int32)
 
 
 def _is_traced(value: Any) -> bool:

@@ -11,6 +11,19 @@ _CHANGING = {
 }
 """Methods by which Python's containers change."""
 
+_TAKING = frozenset({"pop", "popitem", "popleft", "read", "readline", "send"})
+"""Methods that give something else the next time."""
+
+_CURIOUS = frozenset(
+    {
+        *("delattr", "eval", "exec", "format", "getattr", "hasattr", "hash", "id", "input"),
+        *("isinstance", "issubclass", "iter", "next", "open", "repr", "setattr", "str", "type"),
+    }
+)
+"""Functions of Python's own that see what a value is, or change something."""
+
+_NOTICED = (ast.Delete, ast.Global, ast.JoinedStr, ast.Nonlocal, ast.Try)
+
 
 def changed_by(statement: ast.AST, names: set[str]) -> list[str]:
     """The names whose containers a simple statement changes: by a method, or by deleting items."""
@@ -70,7 +83,18 @@ def _is_noticed(node: ast.AST, names: set[str]) -> bool:
         return not isinstance(node.value, ast.Name) or node.value.id not in names
     if isinstance(node, ast.Attribute):
         return not isinstance(node.ctx, ast.Load)
-    return isinstance(node, ast.Global | ast.Nonlocal | ast.Try | ast.Delete)
+    if isinstance(node, ast.Call):
+        return _tells_numbers_apart(node.func)
+    if isinstance(node, ast.Compare):
+        return any(isinstance(each, ast.In | ast.NotIn) for each in node.ops)
+    return isinstance(node, _NOTICED)
+
+
+def _tells_numbers_apart(function: ast.expr) -> bool:
+    """Whether a call can tell Python numbers from traced ones, or gives another thing each time."""
+    if isinstance(function, ast.Name):
+        return function.id in _CURIOUS
+    return isinstance(function, ast.Attribute) and function.attr in _TAKING
 
 
 def _below(nodes: list[ast.stmt]) -> Iterator[ast.AST]:

@@ -99,7 +99,29 @@ def _flow_analysed(node: Any, context: Any) -> Any:
     node = activity.resolve(qual_names.resolve(node), context, None)
     node = reaching_definitions.resolve(node, context, graphs)
     node = reaching_fndefs.resolve(node, context, graphs)
-    return liveness.resolve(node, context, graphs)
+    return _Liveness(context, graphs, include_annotations=True).visit(node)
+
+
+class _Analyzer(liveness.Analyzer):
+    """A variable that a lambda reads is alive for as long as the lambda may be called."""
+
+    def lamba_check(self, fn_ast_node: Any) -> bool:
+        """Whether a function is called where it is defined, and never later: of none is that so."""
+        del fn_ast_node
+        return False
+
+
+class _Liveness(liveness.TreeAnnotator):
+    """Which variables are alive before and after each statement."""
+
+    def _analyze_function(self, node: Any, is_lambda: bool) -> Any:
+        del is_lambda
+        outer, analyzer = self.current_analyzer, _Analyzer(self.graphs[node], True)
+        analyzer.visit_reverse()
+        self.current_analyzer = analyzer
+        node = self.generic_visit(node)
+        self.current_analyzer = outer
+        return node
 
 
 class _ReturnGuards(ast.NodeTransformer):

@@ -9,9 +9,10 @@ A variable's value is a pytree. Its arrays become slots, everything else stays w
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -222,7 +223,15 @@ def truth(test: Any) -> bool | None:
 
 def copied(value: Any) -> Any:
     """A value whose containers are new, so that what is done to them can be taken back."""
-    if not isinstance(value, list | dict | tuple) and not hasattr(value, "growing_items"):
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):  # by hand: a tree's keys are sorted
+        mapping = copy.copy(cast("dict[Any, Any]", value))
+        mapping.update({key: copied(part) for key, part in mapping.items()})
+        return mapping
+    if type(value) in (list, tuple):
+        return type(value)(map(copied, value))
+    if not isinstance(value, list | tuple) and not hasattr(value, "growing_items"):
         return value
     leaves, structure = jax.tree.flatten(value)
     return jax.tree.unflatten(structure, leaves)
@@ -230,12 +239,14 @@ def copied(value: Any) -> Any:
 
 def take_over(old: Any, new: Any) -> Any:
     """What a variable holds that was not assigned: the old object, with what was done to it."""
-    if type(old) is dict:
-        old.clear()
-        old.update(new)
-    elif type(old) is list:
+    if isinstance(old, dict):
+        mapping = cast("dict[Any, Any]", old)
+        for key in [key for key in mapping if key not in new]:
+            del mapping[key]
+        mapping.update(new)  # the keys that stay keep their places
+    elif isinstance(old, list):
         old[:] = new
-    elif hasattr(old, "growing_items"):
+    elif isinstance(old, np.ndarray) or hasattr(old, "growing_items"):
         return new
     return old
 

@@ -21,8 +21,8 @@ Shape = tuple[int, ...]
 
 
 def pad_to(array: Any, shape: Shape) -> Any:
-    """The array with zeros after its end, on the device where it was."""
-    if tuple(array.shape) == shape:
+    """The array, or number, with zeros after its end, on the device where it was."""
+    if np.shape(array) == shape:
         return array
     if jax_compat.is_extended_dtype(array.dtype):
         return _with_key_data(array, shape, pad_to)

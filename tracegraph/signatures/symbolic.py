@@ -24,6 +24,7 @@ from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.lowering.sizes import jaxpr_at
 from tracegraph.signatures.signature import Signature, Static
 from tracegraph.signatures.sizes import Bound, BoundLeaf, Symbols
+from tracegraph.state import nnx_objects
 from tracegraph.userlines import call_site, line_of
 
 jax_compat.hide_frames(__file__)
@@ -84,7 +85,8 @@ class SignedFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result; a call that does not fit the signature is refused."""
         bound = self.bind(args, kwargs)
-        if bound.is_exact or not jax_compat.is_tracing_for_jit():
+        has_state = bool(nnx_objects.stateful_leaves((args, kwargs)))  # which it may change
+        if bound.is_exact or has_state or not jax_compat.is_tracing_for_jit():
             self.runs += 1
             return self.fun(*args, **kwargs)
         return self.capture(bound, args, kwargs).at(bound, self._dynamic(args, kwargs))

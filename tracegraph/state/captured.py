@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import functools
 import gc
+import threading
 import types
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import jax
 
@@ -25,6 +26,10 @@ from tracegraph.state import nnx_objects
 from tracegraph.userlines import is_library, names_in
 
 jax_compat.hide_frames(__file__)
+
+
+LENDING: Final = threading.RLock()
+"""Held while captured objects hold values of a trace: nobody else may read or lend them then."""
 
 
 class FrozenStateWarning(UserWarning):
@@ -52,17 +57,21 @@ def lent(originals: Sequence[Any], copies: Sequence[Any]) -> Generator[None]:
     whether or not the user's function raised.
     """
     pairs = list(zip(nnx_objects.variables(originals), nnx_objects.variables(copies), strict=True))
+    if not pairs:
+        yield
+        return
     raw = nnx_objects.raw_reader()
     before = [raw(copy) for _, copy in pairs]
-    undo = [nnx_objects.lend(original, raw(copy)) for original, copy in pairs]
-    try:
-        yield
-        for (original, copy), value in zip(pairs, before, strict=True):
-            if raw(original) is not value:
-                nnx_objects.assign(copy, raw(original))
-    finally:
-        for restore in undo:
-            restore()
+    with LENDING:
+        undo = [nnx_objects.lend(original, raw(copy)) for original, copy in pairs]
+        try:
+            yield
+            for (original, copy), value in zip(pairs, before, strict=True):
+                if raw(original) is not value:
+                    nnx_objects.assign(copy, raw(original))
+        finally:
+            for restore in undo:
+                restore()
 
 
 def warn_frozen(constants: Iterable[Any], name: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jax
 
@@ -103,7 +103,7 @@ class Plan:
         """Whether nothing but the values of variables has changed since the plan was made."""
         try:
             return list(map(nnx_objects.metadata, self.variables)) == self.metadata and all(
-                live == copy or _is_renewed(live, copy) for live, copy in self.watched
+                _is_same(live, copy) or _is_renewed(live, copy) for live, copy in self.watched
             )
         except (ValueError, TypeError):  # an array was exchanged for another: no yes or no
             return False
@@ -234,6 +234,23 @@ def _snapshot(container: Any) -> tuple[Any, Any]:
     return container, container.copy() if isinstance(container, (dict, list)) else container
 
 
+def _is_same(live: Any, copy: Any) -> bool:
+    """Whether a container holds what it held: the same objects of nnx, and equal other things."""
+    if isinstance(live, dict):
+        held = cast("dict[Any, Any]", live)
+        return held.keys() == copy.keys() and all(_is_one(held[key], copy[key]) for key in held)
+    if isinstance(live, (list, tuple)):
+        return len(live) == len(copy) and all(map(_is_one, live, copy))
+    return live == copy
+
+
+def _is_one(live: Any, copy: Any) -> bool:
+    if live is copy:
+        return True
+    has_values = nnx_objects.is_stateful(live) or nnx_objects.is_stateful(copy)
+    return not has_values and bool(live == copy)  # nnx compares variables by their values
+
+
 def _is_renewed(live: Any, copy: Any) -> bool:
     """Whether an object differs by nnx's mark on it alone; the copy then has the new mark.
 
@@ -242,7 +259,7 @@ def _is_renewed(live: Any, copy: Any) -> bool:
     if not (isinstance(live, dict) and nnx_objects.MARK in live and nnx_objects.MARK in copy):
         return False
     mark = live[nnx_objects.MARK]
-    if live != {**copy, nnx_objects.MARK: mark}:
+    if not _is_same(live, {**copy, nnx_objects.MARK: mark}):
         return False
     copy[nnx_objects.MARK] = mark
     return True

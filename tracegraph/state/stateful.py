@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NamedTuple
 
 import jax
@@ -26,7 +26,7 @@ import numpy as np
 
 from compiler.lowering import jax_compat
 from tracegraph.state import nnx_objects
-from tracegraph.state.captured import captured_objects, lent
+from tracegraph.state.captured import LENDING, captured_objects, lent
 from tracegraph.state.packing import (
     Packed,
     Plan,
@@ -165,7 +165,8 @@ class StatefulFunction:
         """A call with its objects packed, for as long as nnx's update context has to be open."""
         given = len(concerned.given)
         objects = [*concerned.given, *concerned.captured]
-        structure, values, plan = self._plans.pack(objects)
+        with LENDING if concerned.captured else nullcontext():
+            structure, values, plan = self._plans.pack(objects)
         if plan is None and any(map(nnx_objects.is_high, values)):
             self.is_functional = True
             raise IsFunctional

@@ -1,4 +1,4 @@
-"""Laws at the ends of the types: integers that wrap round, floats that overflow or lack a number."""
+"""Laws at the ends of the types: integers that wrap round, floats that overflow."""
 
 import jax
 import jax.numpy as jnp

@@ -235,3 +235,9 @@ def test_buckets_need_a_name_and_a_signature():
         tg.function(mlp, input_signature=unnamed, buckets=SIZES)
     with pytest.raises(tg.TracegraphError, match="buckets without an input signature"):
         tg.function(mlp, buckets=SIZES)
+
+
+def test_numbers_of_python_go_beside_padded_arrays():
+    signature = [tg.Spec(("n", 3)), tg.Spec(())]
+    step = tg.function(lambda x, s: x * s, input_signature=signature, buckets={"n": (8,)})
+    np.testing.assert_array_equal(step(jnp.ones((4, 3)), 2.0), np.full((4, 3), 2.0))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import tracegraph as tg
 from tests.tracegraph.signatures.programs import PROGRAMS, WIDTH, mlp, rows
@@ -373,3 +374,17 @@ def test_sizes_of_two_names_are_not_mixed():
         ours(np.ones(3), np.ones(3))
     with pytest.raises(TypeError, match="incompatible shapes"):  # as under jit
         ours(np.ones(3), np.ones(4))
+
+
+def test_objects_that_change_are_changed_beside_named_sizes():
+    def step(model, x):
+        model.kernel[...] = model.kernel[...] * 2
+        return model(x).sum()
+
+    model, other = (nnx.Linear(2, 3, rngs=nnx.Rngs(0)) for _ in range(2))
+    signature = [None, tg.Spec(("b", 2), "float32")]
+    ours, plain = tg.function(step, input_signature=signature), nnx.jit(step)
+    for count in (4, 4, 5):
+        x = jnp.ones((count, 2))
+        np.testing.assert_allclose(ours(model, x), plain(other, x), rtol=1e-6)
+    np.testing.assert_allclose(model.kernel[...], other.kernel[...])

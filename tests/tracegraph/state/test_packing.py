@@ -1,9 +1,14 @@
 """A plan for reading objects holds until more than values changes in them."""
 
+import threading
+import time
+
+import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+import tracegraph as tg
 from tracegraph.state import nnx_objects
 from tracegraph.state.packing import Plans
 
@@ -95,3 +100,42 @@ def test_a_cleared_function_has_forgotten_what_objects_consist_of(walks):
     second, _, _ = plans.pack([net])
     assert walks == [1, 1]
     assert first is not second
+
+
+def test_a_variable_of_equal_value_is_another_variable():
+    class Counter(nnx.Module):
+        def __init__(self):
+            self.count = nnx.Variable(jnp.array(1))
+
+    @tg.function
+    def step(counter):
+        counter.count[...] += 1
+
+    counter = Counter()
+    step(counter)
+    before, counter.count = counter.count, nnx.Variable(jnp.array(1))
+    step(counter)
+    assert (int(before[...]), int(counter.count[...])) == (2, 2)
+
+
+def test_threads_do_not_read_what_another_has_lent():
+    model, failed = nnx.Linear(2, 2, rngs=nnx.Rngs(0)), []
+
+    @tg.function
+    def step(x):
+        time.sleep(0.05)
+        return model(x)
+
+    def call(rows):
+        try:
+            step(jnp.ones((rows, 2)))
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=call, args=(rows,)) for rows in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert not isinstance(model.kernel[...], jax.core.Tracer)
