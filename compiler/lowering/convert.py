@@ -27,27 +27,27 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{6,}")
 _MAX_TEXT: Final = 200
 
 
-def to_attribute(value: Any, *, of_jax: bool = False) -> Attribute:
+def to_attribute(value: Any, *, has_sizes: bool = False) -> Attribute:
     """The attribute that stands for a parameter's value.
 
     Args:
         value: what JAX calls the primitive with.
-        of_jax: whether the primitive is JAX's own: its integers are sizes, axes and counts, and an
-            integer of numpy is one like any other. To a primitive of somebody else's the type of
-            an integer may matter.
+        has_sizes: whether the primitive is an array operation of JAX's own: its integers are sizes,
+            axes and counts, and an integer of numpy is one like any other. To a foreign call, or a
+            primitive of somebody else's, the type of an integer may matter.
     """
     if type(value) in _PLAIN:
         return value
     if isinstance(value, np.dtype) or jax_compat.is_extended_dtype(value):
         return to_dtype(value)
-    if type(value) in (np.int64, np.bool_) or (of_jax and isinstance(value, np.integer)):
+    if type(value) in (np.int64, np.bool_) or (has_sizes and isinstance(value, np.integer)):
         return value.item()
     if isinstance(value, type):
         return np.dtype(cast(Any, value)) if issubclass(value, np.generic) else _opaque(value)
     if isinstance(value, range):
         return tuple(value)
     if isinstance(value, tuple):
-        return _tuple(cast(tuple[Any, ...], value), of_jax)
+        return _tuple(cast(tuple[Any, ...], value), has_sizes)
     if isinstance(value, enum.Enum):
         return EnumValue(type(value).__name__, value.name, value)
     if jax_compat.is_unspecified(value):
@@ -82,9 +82,9 @@ def from_attribute(value: Attribute) -> Any:
     return value
 
 
-def _tuple(value: tuple[Any, ...], of_jax: bool) -> Attribute:
+def _tuple(value: tuple[Any, ...], has_sizes: bool) -> Attribute:
     names: Iterable[str] | None = getattr(value, "_fields", None)
-    items = tuple(to_attribute(item, of_jax=of_jax) for item in value)
+    items = tuple(to_attribute(item, has_sizes=has_sizes) for item in value)
     if names is None:
         return items
     return Record(type(value).__name__, tuple(zip(names, items, strict=True)), value)

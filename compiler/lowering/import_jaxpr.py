@@ -28,6 +28,7 @@ from compiler.lowering.convert import to_attribute
 from compiler.lowering.convert_types import to_type
 from compiler.lowering.import_constants import constant_attribute, is_hoisted, scalar_bits
 from compiler.lowering.import_locations import LocationReader
+from compiler.ops.definition import UNKNOWN, lookup
 
 REGION_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "jit": ("jaxpr",),
@@ -149,13 +150,14 @@ class _Importer:
         primitive = equation.primitive
         known = jax_compat.is_builtin(primitive)
         names = REGION_PARAMETERS.get(primitive.name, ()) if known else ()
+        has_sizes = known and lookup(primitive.name) is not UNKNOWN
         attributes: dict[str, Attribute] = {}
         regions: list[Region] = []
         for key, value in jax_compat.unify_params(primitive, equation.params).items():
             if key in names:
                 regions += self._regions(key, value)
             else:
-                attributes[key] = to_attribute(value, of_jax=known)
+                attributes[key] = to_attribute(value, has_sizes=has_sizes)
         operands = [scope.read(atom) for atom in equation.invars]
         results = [self.type(var.aval) for var in equation.outvars]
         op = Operation(

@@ -142,7 +142,7 @@ def test_symbolic_sizes_come_back() -> None:
 
 @pytest.mark.parametrize("kind", [np.int8, np.int32, np.uint32, np.uint64])
 def test_integers_of_numpy_are_sizes_and_axes_of_jaxs_own_ops(kind):
-    found = to_attribute((kind(3), (kind(0), 1)), of_jax=True)
+    found = to_attribute((kind(3), (kind(0), 1)), has_sizes=True)
     assert found == (3, (0, 1))
     assert type(found[0]) is int
 
