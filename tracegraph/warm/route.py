@@ -117,6 +117,7 @@ def graph_digest(program: Program | None) -> str:
         return ""
     digest = hashlib.sha256(print_graph(program.captured).encode())
     for info in program.captured.parameter_info:  # the text has the types of large ones alone
-        if isinstance(info.handle, (jax.Array, np.ndarray)):
-            digest.update(fingerprint(info.handle).encode())
+        if info.handle is not None:
+            array = info.handle if isinstance(info.handle, jax.Array) else np.asarray(info.handle)
+            digest.update(fingerprint(array).encode())
     return digest.hexdigest()
