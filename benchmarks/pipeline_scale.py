@@ -6,7 +6,6 @@ Each size runs in a process of its own, because the peak of a process's memory n
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import rich
 from rich.table import Table
 
 from benchmarks import scale_program
+from benchmarks.memory import peak_bytes
 from benchmarks.timing import Comparison
 from compiler.ir.graph import Graph
 from compiler.ir.walk import count_ops
@@ -122,8 +122,7 @@ def _timed(name: str, call: Callable[[], Any]) -> tuple[Any, Stage]:
 
 
 def _peak_megabytes() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak_bytes() / 1e6
 
 
 def _in_a_process(ops: int) -> Measurement:

@@ -15,6 +15,7 @@ from rich.console import Console
 from compiler.ir.errors import TracegraphError
 from tracegraph import config
 from tracegraph.cli.errors import Failure
+from tracegraph.cli.options import seed_option
 from tracegraph.demo import report, training
 from tracegraph.demo.model import accuracy, loss
 from tracegraph.demo.speed import compare
@@ -30,13 +31,7 @@ from tracegraph.tables import pass_table
     show_default=True,
     help="How many times to go through the training images.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the held-out part, the first weights and the order of the images.",
-)
+@seed_option("Seed of the held-out part, the first weights and the order of the images.")
 @click.option(
     "--output",
     "-o",

@@ -21,13 +21,11 @@ device_option = click.option(
 """What ``tracegraph.costs.devices.device`` knows."""
 
 
-seed_option = click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of the random contents of arguments.",
-)
+def seed_option(help: str = "Seed of the random contents of arguments.") -> Callable[[F], F]:
+    """``--seed N``: any whole number from zero on, as numpy's generators take it."""
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=help
+    )
 
 
 def call_options(command: F) -> F:

@@ -27,7 +27,7 @@ from tracegraph.report import Report, report_graph
 @subject_options
 @click.option("--pipeline", metavar="TEXT", help="The passes to run on a graph file.")
 @click.option("--profile", is_flag=True, help="Run the function and show measured times.")
-@seed_option
+@seed_option()
 @device_option
 @click.option(
     "--output",

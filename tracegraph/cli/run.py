@@ -30,7 +30,7 @@ _SHOWN_ELEMENTS: Final = 8
 
 @click.command("run", short_help="Call a function and time it.")
 @call_options
-@seed_option
+@seed_option()
 @click.option(
     "--repeat",
     type=click.IntRange(min=1),

@@ -15,7 +15,7 @@ from tracegraph.cli.targets import load_function
 
 @click.command("verify", short_help="Compare a function before and after the passes.")
 @call_options
-@seed_option
+@seed_option()
 @click.option(
     "--seeds",
     type=click.IntRange(min=0),

@@ -13,7 +13,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from operator import getitem, is_
+from typing import Any, Final
 
 import jax
 
@@ -92,21 +93,30 @@ class Plan:
         variables: where each leaf lies.
         metadata: a copy of what each variable says of its value.
         watched: containers that the objects consist of, each with a copy of what was in it.
+        parts: variables and containers in them: in which they lie, under which keys, and they.
     """
 
     structure: Structure
     variables: tuple[Any, ...]
     metadata: list[dict[str, Any]]
     watched: tuple[tuple[Any, Any], ...]
+    parts: tuple[Sequence[Any], Sequence[Any], Sequence[Any]]
 
     def holds(self) -> bool:
         """Whether nothing but the values of variables has changed since the plan was made."""
         try:
-            return list(map(nnx_objects.metadata, self.variables)) == self.metadata and all(
-                _is_same(live, copy) or _is_renewed(live, copy) for live, copy in self.watched
+            return (
+                list(map(nnx_objects.metadata, self.variables)) == self.metadata
+                and all(live == copy or _is_renewed(live, copy) for live, copy in self.watched)
+                and self._holds_the_same()
             )
         except (ValueError, TypeError):  # an array was exchanged for another: no yes or no
             return False
+
+    def _holds_the_same(self) -> bool:
+        """Whether no variable was exchanged for one of equal value, which counts as equal."""
+        containers, keys, parts = self.parts
+        return all(map(is_, map(getitem, containers, keys), parts))
 
     def values(self) -> list[Any]:
         """The value of each leaf now."""
@@ -216,7 +226,21 @@ def _plan(structure: Structure, objects: Sequence[Any], state: Any) -> Plan | No
     if any(container is None for container in containers):
         return None
     metadata = [nnx_objects.metadata(variable).copy() for variable in variables]
-    return Plan(structure, variables, metadata, tuple(map(_snapshot, containers)))
+    watched = tuple(map(_snapshot, containers))
+    return Plan(structure, variables, metadata, watched, _parts_of(containers))
+
+
+def _parts_of(containers: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+    """Where the variables and the inner containers of some containers lie, and they themselves."""
+    found = [
+        (container, key, part)
+        for container in containers
+        for key, part in (
+            container.items() if isinstance(container, dict) else enumerate(container)
+        )
+        if nnx_objects.is_variable(part) or isinstance(part, (dict, list, tuple))
+    ]
+    return tuple(zip(*found, strict=True)) if found else ((), (), ())  # pyright: ignore[reportReturnType]
 
 
 def _contents(node: Any) -> Any:
@@ -234,23 +258,6 @@ def _snapshot(container: Any) -> tuple[Any, Any]:
     return container, container.copy() if isinstance(container, (dict, list)) else container
 
 
-def _is_same(live: Any, copy: Any) -> bool:
-    """Whether a container holds what it held: the same objects of nnx, and equal other things."""
-    if isinstance(live, dict):
-        held = cast("dict[Any, Any]", live)
-        return held.keys() == copy.keys() and all(_is_one(held[key], copy[key]) for key in held)
-    if isinstance(live, (list, tuple)):
-        return len(live) == len(copy) and all(map(_is_one, live, copy))
-    return live == copy
-
-
-def _is_one(live: Any, copy: Any) -> bool:
-    if live is copy:
-        return True
-    has_values = nnx_objects.is_stateful(live) or nnx_objects.is_stateful(copy)
-    return not has_values and bool(live == copy)  # nnx compares variables by their values
-
-
 def _is_renewed(live: Any, copy: Any) -> bool:
     """Whether an object differs by nnx's mark on it alone; the copy then has the new mark.
 
@@ -259,7 +266,7 @@ def _is_renewed(live: Any, copy: Any) -> bool:
     if not (isinstance(live, dict) and nnx_objects.MARK in live and nnx_objects.MARK in copy):
         return False
     mark = live[nnx_objects.MARK]
-    if not _is_same(live, {**copy, nnx_objects.MARK: mark}):
+    if live != {**copy, nnx_objects.MARK: mark}:
         return False
     copy[nnx_objects.MARK] = mark
     return True
