@@ -113,9 +113,9 @@ def test_a_variable_of_equal_value_is_another_variable():
 
     counter = Counter()
     step(counter)
-    before, counter.count = counter.count, nnx.Variable(jnp.array(1))
+    before, counter.count = counter.count, nnx.Variable(jnp.array(2))
     step(counter)
-    assert (int(before[...]), int(counter.count[...])) == (2, 2)
+    assert (int(before[...]), int(counter.count[...])) == (2, 3)
 
 
 def test_threads_do_not_read_what_another_has_lent():
