@@ -60,6 +60,7 @@ def test_it_does_what_python_does(name, function):
         same(nnx.to_pure_dict(nnx.state(ours)), nnx.to_pure_dict(nnx.state(theirs)))
 
 
+@pytest.mark.filterwarnings("ignore::tracegraph.RetraceWarning")  # it decorates in a loop
 def test_first_call_is_that_of_jit():
     for value in VALUES.values():
         same(tg.function(read)(Recorder(value), 1.0), jax.jit(read)(Recorder(value), 1.0))
