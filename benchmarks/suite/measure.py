@@ -29,7 +29,7 @@ from compiler.lowering.compare import Difference, differences
 from compiler.lowering.inputs import few_ulps, moved
 from compiler.rewrite.numerics import LEVELS
 
-FIRST_CALLS: Final = 3
+FIRST_CALLS: Final = 5
 _BEFORE: Final = peak_bytes()
 """The peak of the process when nothing has been compiled yet, in bytes."""
 

@@ -148,7 +148,12 @@ class Convolution:
         config = [(lo, hi, hole - 1) for (lo, hi), hole in zip(sides, self.holes, strict=True)]
         if not any(any(row) for row in config):
             return x
-        return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+        while not any(config[-1]):  # one dimension with the features: LLVM has half as much to do
+            config.pop()
+        behind = (*x.shape[: len(config) + 1], product(x.shape[len(config) + 1 :]))
+        padding = [(0, 0, 0), *config, (0, 0, 0)]
+        padded = lax.pad(x.reshape(behind), jnp.zeros((), x.dtype), padding)
+        return padded.reshape(*padded.shape[:-1], *x.shape[len(config) + 1 :])
 
     def inner(self, first: int = 0) -> Convolution:
         """The convolution of a filled image along the dimensions from ``first`` on.
