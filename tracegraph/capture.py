@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import functools
 import time
-import warnings
 import weakref
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -27,6 +25,7 @@ from tracegraph.autograph import convert
 from tracegraph.bodies import bodies_of, body_of
 from tracegraph.collector import paused_collector
 from tracegraph.concretization import ways_out
+from tracegraph.deprecated import said_at_users_line
 from tracegraph.donation import Donations
 from tracegraph.options import Settings
 from tracegraph.program import Program
@@ -35,7 +34,6 @@ from tracegraph.retraces.recorder import Recorder
 from tracegraph.signatures.front import front_of
 from tracegraph.signatures.signature import Signature
 from tracegraph.signatures.table import CallFacts, Signatures, call_facts, compiled_signature
-from tracegraph.userlines import user_level
 
 jax_compat.hide_frames(__file__)
 
@@ -70,7 +68,7 @@ class Capture:
         converted = convert(fun) if settings.autograph else fun
         self.front = front_of(converted, settings.signature, settings.jit)
         self.fun: Callable[..., Any] = converted if self.front is None else self.front.fun
-        with _warnings_of_options(settings.jit):
+        with said_at_users_line(settings.jit):
             self.plain: Any = jax.jit(self.fun, **settings.jit)
         self.donations = Donations()
         self.programs = Programs(settings.pipeline, self.donations)
@@ -153,19 +151,3 @@ class Capture:
     @functools.cached_property
     def _signature(self) -> Signature:
         return Signature(self.user, ())
-
-
-@contextmanager
-def _warnings_of_options(options: Mapping[str, Any]) -> Generator[None]:
-    """What JAX says of an option that it is about to drop is said of the user's line."""
-    if not options.keys() & {"device", "backend"}:
-        yield
-        return
-    said: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")  # the filters are asked below, about the user's line
-            yield
-    finally:
-        for warning in said:
-            warnings.warn(warning.message, stacklevel=user_level())

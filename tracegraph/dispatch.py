@@ -12,7 +12,6 @@ objects, one that is padded to a bucket, one whose every op is checked, one unde
 from __future__ import annotations
 
 import functools
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,8 @@ from tracegraph import config
 from tracegraph.capture import Capture
 from tracegraph.debug.check import Checked
 from tracegraph.debug.leaks import explain_leaks
-from tracegraph.program import Program
+from tracegraph.deprecated import said_before
+from tracegraph.program import OptimizationWarning, Program, warn_failed
 from tracegraph.programs import capturing
 from tracegraph.retraces.clock import measuring
 from tracegraph.specializer import Specializer
@@ -120,6 +120,8 @@ class Dispatcher:
         if jax_compat.under_foreign_trace():
             return jax_compat.uncached(behind.plain(*args, **kwargs))
         if not jax_compat.at_top_level():
+            if jax_compat.under_checkify():  # it is to check what the user wrote
+                return jax_compat.uncached(behind.plain(*args, **kwargs))
             return jax_compat.uncached(behind.run(behind.transparent, args, kwargs))
         if self._checked is not None:
             return jax_compat.uncached(self._checked(args, kwargs))
@@ -154,7 +156,7 @@ class Dispatcher:
         traced = behind.prepared(args, kwargs)
         with measuring() as spent:
             if dumps:
-                behind.trace(args, kwargs).lower()
+                _dump(behind, args, kwargs)
             other = behind.answering(traced, args, kwargs)
             result = behind.run(compile if other is None else other, args, kwargs)
         behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
@@ -182,16 +184,29 @@ def _warm_route(behind: Specializer) -> WarmRoute | None:
     return WarmRoute(kept, behind.plain, functools.partial(_built, behind), behind.program)
 
 
-def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | None] | None:
-    """A call traced and compiled to be kept; None where it has effects."""
+def _dump(behind: Specializer, args: Any, kwargs: Any) -> None:
+    """Writes the stages of a call to the folder of dumps, before it runs."""
+    try:
+        behind.trace(args, kwargs).lower()
+    except OptimizationWarning:  # somebody has made warnings errors
+        raise
+    except Exception as error:  # a dump must never break the user's call
+        warn_failed(f"dumping {jax_compat.function_name(behind.plain)}", error)
+
+
+def _built(behind: Specializer, args: Any, kwargs: Any) -> tuple[Any, Program | None] | str:
+    """A call traced and compiled to be kept; the reason where it cannot be kept."""
     traced = behind.prepared(args, kwargs)
     if traced.jaxpr.effects:
-        return None
+        return "the function has side effects"
     with measuring() as spent:
         told = behind.told(traced, args, kwargs, kept=True)
         full = jax_compat.method(behind.optimized(traced, told), "trace")
-        lowered = behind.run(full, args, kwargs).lower()
-        compiled = jax_compat.compile_to_keep(lowered)
+        try:
+            lowered = behind.run(full, args, kwargs).lower()
+            compiled = jax_compat.compile_to_keep(lowered)
+        except Exception as error:  # a class of the user's may take nothing but arrays
+            return f"it cannot be compiled ahead of its call: {type(error).__name__}: {error}"
     behind.recorder.compiled(traced, args, kwargs, spent, behind.programs.of)
     return compiled, behind.programs.of(traced)
 
@@ -200,6 +215,5 @@ def _checks(behind: Specializer) -> Checked | None:
     """The way of calls whose every op is checked."""
     if not behind.settings.checks:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with said_before(behind.settings.jit):
         return Checked(behind.debug_target(), behind.settings.checks)

@@ -91,7 +91,8 @@ class Programs:
             donated = self._donations.flags(traced)
             if jaxpr is None or any(map(_is_deleted, jaxpr.consts)):  # jit says so in its own words
                 return None
-            return Program(traced, jaxpr, pipeline, donated)
+            # A program that held its own key would never go: weak keys do not see such circles.
+            return Program(traced, jax_compat.another(jaxpr), pipeline, donated)
         except OptimizationWarning:  # somebody has made warnings errors
             raise
         except Exception as error:  # an optimisation must never break the user's call

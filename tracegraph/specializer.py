@@ -10,7 +10,6 @@ jit traces, so they run when jit has no compiled answer for a signature and neve
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from compiler.lowering.heaps import IN_BLOCKS, keep_freed_memory
 from tracegraph.bodies import calling
 from tracegraph.capture import Capture
 from tracegraph.debug.target import Target
+from tracegraph.deprecated import said_before
 from tracegraph.donation import Donation
 from tracegraph.hoisted import HoistedPrograms
 from tracegraph.program import OptimizationWarning, Program, warn_failed
@@ -55,9 +55,8 @@ class Specializer:
         self.fun, self.plain = capture.fun, capture.plain
         self.settings, self.front = capture.settings, capture.front
         self.programs, self.recorder = capture.programs, capture.recorder
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # said once, for ``plain``
-            jit = self.settings.jit
+        jit = self.settings.jit
+        with said_before(jit):  # said once, for ``plain``
             self.full: Any = jax.jit(capture.bodies.optimized, **jit)
             self.transparent: Any = jax.jit(capture.bodies.transparent, **jit)
         self._hoisted = HoistedPrograms(self.plain, jit)
@@ -274,6 +273,8 @@ def are_on_the_cpu(leaves: Sequence[Any]) -> bool:
     """Whether a program of these arguments is for one device, the CPU of this process."""
     if jax.default_backend() != "cpu" or not jax.sharding.get_abstract_mesh().empty:
         return False
-    shardings = [getattr(leaf, "sharding", None) for leaf in leaves]
-    devices = {device for sharding in shardings if sharding for device in sharding.device_set}
+    shardings = [s for s in (getattr(leaf, "sharding", None) for leaf in leaves) if s is not None]
+    if any(isinstance(getattr(s, "mesh", None), jax.sharding.AbstractMesh) for s in shardings):
+        return False  # of no devices yet
+    devices = {device for sharding in shardings for device in sharding.device_set}
     return len(devices) <= 1 and all(device.platform == "cpu" for device in devices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from typing import Any
 
 import jax
@@ -245,3 +246,11 @@ def test_none_with_options_is_no_function(jit: Any) -> Any:
 def test_the_function_is_no_keyword() -> None:
     with pytest.raises(TypeError, match="by position"):
         tg.function(fun=scaled)  # pyright: ignore[reportCallIssue]
+
+
+def test_the_filters_of_warnings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def touched(*_: object, **__: object) -> None:
+        raise AssertionError("they belong to all threads")
+
+    monkeypatch.setattr(warnings, "simplefilter", touched)
+    assert float(tg.function(scaled)(2.0)) == float(jax.jit(scaled)(2.0))

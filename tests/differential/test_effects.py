@@ -188,6 +188,17 @@ def test_checkify_outside(jit: Any) -> Any:
     return error.get(), result
 
 
+@differential
+def test_checkify_outside_of_what_is_not_read(jit: Any) -> Any:
+    picks: list[Callable[[Any], Any]] = [lambda y: y[1], lambda y: y[1:2]]
+
+    def said(pick: Callable[[Any], Any]) -> str:
+        f = checkify.checkify(jit(lambda x: pick(jnp.log(x))), errors=checkify.nan_checks)
+        return str(f(X - 1)[0].get())[:40]
+
+    return [said(pick) for pick in picks]
+
+
 @differential(raises=True)
 def test_checkify_not_discharged(jit: Any) -> Any:
     def f(x: Any) -> Any:
@@ -195,6 +206,19 @@ def test_checkify_not_discharged(jit: Any) -> Any:
         return x
 
     return jit(f)(X)
+
+
+@differential
+def test_two_refs_of_one_type(jit: Any) -> Any:
+    def f(x: Any) -> Any:
+        a, b = new_ref(x), new_ref(x * 2)
+        return freeze(a), freeze(b)
+
+    def total(x: Any) -> Any:
+        first, second = f(x)
+        return jnp.sum(first * second)
+
+    return jit(f)(X), jit(jax.grad(total))(X), jax.grad(jit(total))(X)
 
 
 @differential

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from tests.differential.harness import assert_same, differential
@@ -223,3 +223,12 @@ def test_partition_specs_under_a_mesh(jit: Any) -> Any:
 @differential
 def test_pmap_of_a_decorated_function(jit: Any) -> Any:
     return jax.pmap(jit(lambda a: a / lax.psum(a, "i")), axis_name="i")(A)
+
+
+@differential
+def test_lowered_for_devices_that_are_not_there(jit: Any) -> Any:
+    mesh = AbstractMesh((2,), ("x",), axis_types=(AxisType.Auto,))
+    given = jax.ShapeDtypeStruct((4, 4), jnp.float32, sharding=NamedSharding(mesh, P("x")))
+    traced = jit(lambda x: jnp.floor(x) * 2 + 1).trace(given)
+    text = traced.lower(lowering_platforms=("tpu",)).as_text()
+    return str(traced.out_info), "stablehlo.floor" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -36,3 +37,21 @@ def test_it_is_neither_rebuilt_nor_refused(donated: tuple[int, ...]) -> None:
     argument = Strict(jnp.arange(4.0))
     assert step(argument).value.tolist() == expected.tolist()
     assert argument.value.is_deleted() == bool(donated)
+
+
+def test_a_cache_that_cannot_keep_it_lets_it_run(tmp_path: Path) -> None:
+    settings = tg.Cache(tmp_path)
+    step = tg.function(lambda s: jnp.sin(s.value) + 1, cache=settings)
+    expected = jax.jit(lambda s: jnp.sin(s.value) + 1)(Strict(jnp.arange(4.0)))
+    for _ in range(2):
+        assert step(Strict(jnp.arange(4.0))).tolist() == expected.tolist()
+    assert not [one for one in tmp_path.rglob("*") if one.is_file()]
+
+
+def test_a_dump_that_cannot_be_made_lets_it_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEGRAPH_DUMP_TO", str(tmp_path))
+    step = tg.function(lambda s: s.value + 1)
+    with pytest.warns(tg.OptimizationWarning, match="dumping <lambda> failed"):
+        assert step(Strict(jnp.arange(4.0))).tolist() == [1, 2, 3, 4]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from typing import Any
 
 import jax
@@ -92,3 +94,15 @@ def test_result_types_stay(value: Any) -> None:
     assert (
         trace.program.jaxpr.out_avals == jax.make_jaxpr(lambda x: (x, [1, 2.0, x]))(value).out_avals
     )
+
+
+def test_programs_go_with_the_traces_of_jit() -> None:
+    box = {"weights": jnp.zeros((300, 300))}
+    step = tg.function(lambda x: x @ box["weights"])
+    step(jnp.ones((2, 300)))
+    weights = weakref.ref(box["weights"])
+    box["weights"] = jnp.ones((2, 2))
+    jax.clear_caches()
+    gc.collect()
+    assert weights() is None
+    assert not step.signatures()

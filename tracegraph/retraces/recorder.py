@@ -62,8 +62,8 @@ class Recorder:
         """
         if traced.jaxpr in self._known:
             return
+        self._traces += python_ran  # first: what is said of a trace may be an error
         row = self._enter(traced, args, kwargs, is_trace=python_ran, milliseconds=milliseconds)
-        self._traces += python_ran
         self.budgets.check_trace(row, self._traces)
 
     def compiled(

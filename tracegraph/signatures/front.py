@@ -8,7 +8,6 @@ A function without one of these options has no front, and pays nothing.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +16,7 @@ import jax
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
+from tracegraph.deprecated import said_before
 from tracegraph.signatures.annotations import ANNOTATIONS, annotated_specs
 from tracegraph.signatures.buckets import Buckets
 from tracegraph.signatures.signature import Signature
@@ -168,6 +168,5 @@ def front_of(
 
 def _plain_jit(user: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     """A jit that is never called: it knows which arguments are static."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with said_before(options):
         return jax.jit(user, **options)

@@ -33,7 +33,7 @@ class WarmRoute:
     Args:
         cache: the function's cache.
         jitted: the jit callable that knows which arguments are static.
-        build: traces a call, and compiles it; None where that has effects.
+        build: traces a call, and compiles it; the reason where its program cannot be kept.
         program_of_call: the optimised program of a call, traced anew.
     """
 
@@ -41,7 +41,7 @@ class WarmRoute:
         self,
         cache: FunctionCache,
         jitted: Any,
-        build: Callable[[Any, Any], tuple[Any, Program | None] | None],
+        build: Callable[[Any, Any], tuple[Any, Program | None] | str],
         program_of_call: Callable[[Any, Any], Program | None],
     ) -> None:
         self.cache = cache
@@ -103,8 +103,8 @@ class WarmRoute:
 
     def _made(self, key: str, args: Any, kwargs: Any) -> Answer | None:
         made = self._build(args, kwargs)
-        if made is None:
-            self.cache.decline("the function has side effects")
+        if isinstance(made, str):
+            self.cache.decline(made)
             return None
         compiled, program = made
         self.cache.write(key, compiled, graph_digest(program))

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 import jax
-from jax._src import core, source_info_util, traceback_util
+from jax._src import checkify, core, source_info_util, traceback_util
 
 from compiler.lowering.jax_compat import whole
 from compiler.lowering.jax_compat.jaxprs import holds_high_types, is_high, split_jaxpr
@@ -38,6 +40,14 @@ def under_foreign_trace() -> bool:
             return True
         trace = getattr(trace, "parent_trace", None)
     return False
+
+
+def under_checkify() -> bool:
+    """Whether JAX traces for ``checkify``, which adds checks to each operation of the trace."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != checkify.__file__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def intercept_misses(

@@ -10,6 +10,7 @@ constants. ``JaxprParts.closed`` says which of the two a parameter held.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from jax._src import core, dtypes, linear_util
 from jax._src import effects as jax_effects
 from jax._src.interpreters import partial_eval
+from jax._src.state.types import AbstractRef
 
 Jaxpr = Any
 Equation = Any
@@ -111,6 +113,11 @@ def build_jaxpr(parts: JaxprParts) -> Jaxpr:
     return _ClosedJaxpr(jaxpr, list(parts.constants)) if parts.closed else jaxpr
 
 
+def another(jaxpr: Jaxpr) -> Jaxpr:
+    """The same jaxpr as an object of its own, which does not keep the one given alive."""
+    return jaxpr.replace()
+
+
 def check_jaxpr(jaxpr: Jaxpr) -> None:
     """Runs JAX's own type checker over a jaxpr; raises its error."""
     core.check_jaxpr(jaxpr.jaxpr if isinstance(jaxpr, _ClosedJaxpr) else jaxpr)
@@ -128,8 +135,11 @@ def no_debug_info() -> Any:
 
 
 def make_var(aval: Any) -> Any:
-    """A fresh variable of that abstract value."""
-    return core.Var(aval)
+    """A fresh variable of that abstract value.
+
+    JAX tells references apart by which object their type is, so each has one of its own.
+    """
+    return core.Var(copy.copy(aval) if isinstance(aval, AbstractRef) else aval)
 
 
 def make_literal(value: Any, aval: Any) -> Any:

@@ -36,7 +36,7 @@ def learn_classes(tree: Any, is_whole: Callable[[Any], bool]) -> bool:
     Returns:
         Whether the tree has an object that was new to the registry, or stays whole.
     """
-    unknown = [leaf for leaf in REGISTRY.flatten(tree)[0] if _is_node(leaf)]
+    unknown = [leaf for leaf in REGISTRY.flatten(tree, _is_own_tuple)[0] if _is_node(leaf)]
     for leaf in unknown:
         if is_whole(leaf) or type(leaf) in _KNOWN:
             continue
@@ -44,6 +44,16 @@ def learn_classes(tree: Any, is_whole: Callable[[Any], bool]) -> bool:
         REGISTRY.register_node(type(leaf), _flatten_one_level, _never)
         learn_classes(leaf, is_whole)
     return bool(unknown)
+
+
+def _is_own_tuple(node: Any) -> bool:
+    """Whether it is a NamedTuple whose class has told JAX another way through it, still unknown.
+
+    The registry knows a way through every NamedTuple: by all its fields, in their order.
+    """
+    kind = type(node)
+    is_named = isinstance(node, tuple) and kind is not tuple
+    return is_named and kind in tree_util._registry and kind not in _KNOWN
 
 
 def _is_node(leaf: Any) -> bool:
