@@ -137,7 +137,7 @@ def _add(
         effects=like.effects if like else frozenset(),
         location=fuse([node.location, location]) if node.location else location,
         primitive=like.primitive if like else None,
-        context=like.context if like else anchor.context,
+        context=anchor.context if like is None or like.context is None else like.context,
     )
     return mutate.append(region, op).results
 
