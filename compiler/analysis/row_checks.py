@@ -29,7 +29,7 @@ Check = Callable[[Operation, Rows], str | None]
 SIZE_AS_VALUE: Final = "dim_as_value"
 HARMLESS: Final = (
     ELEMENTWISE
-    | frozenset([CONSTANT, "broadcast_in_dim", "iota", "squeeze", "expand_dims", "transpose"])
+    | frozenset([CONSTANT, "broadcast_in_dim", "iota", "squeeze", "transpose"])
     | frozenset(["bitcast_convert_type", "convert_element_type", "copy", "copy_p", "device_put"])
     | frozenset(["name", "optimization_barrier", "stack", "stop_gradient", "zeros_like"])
     | frozenset(["checkpoint", "closed_call", "cond", "core_call", "custom_jvp_call", "jit"])

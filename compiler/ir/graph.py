@@ -73,6 +73,10 @@ class Value:
         """A snapshot of the operations that read this value, each once, the oldest first."""
         return tuple(self._uses)
 
+    def each_reader(self) -> Iterator[Operation]:
+        """The readers one by one, without a snapshot: for who stops early and changes nothing."""
+        return iter(self._uses)
+
     @property
     def only_reader(self) -> Operation | None:
         """The one operation that reads this value, in constant time; None for none or several."""

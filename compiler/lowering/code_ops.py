@@ -18,7 +18,7 @@ LARGE_WINDOW: Final = 4
 
 FREE: Final = frozenset(
     {
-        *("bitcast_convert_type", "broadcast_in_dim", "constant", "expand_dims", "iota"),
+        *("bitcast_convert_type", "broadcast_in_dim", "constant", "iota"),
         *("platform_index", "random_unwrap", "reshape", "return", "squeeze", "stop_gradient"),
     }
 )

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, Final, TypeAlias
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from compiler.ir.graph import Graph, Value
@@ -19,7 +20,7 @@ from compiler.lowering import jax_compat
 from compiler.lowering.blocks import Step, Window
 from compiler.lowering.export_jax import constant_value, export_jaxpr
 from compiler.ops.host import host
-from compiler.ops.parameters import number_type, static_shape
+from compiler.ops.parameters import element_kind, number_type, static_shape
 from compiler.passes.tile import offer
 from compiler.rewrite.regions import graph_between
 from compiler.rewrite.stages import Places, Stage
@@ -35,7 +36,7 @@ def tiled(stage: Stage, inputs: Sequence[Value], outputs: Sequence[Value], rows:
     Args:
         stage: what is computed.
         inputs: the values from outside that its ops read.
-        outputs: the values of it that are wanted; none of them is large.
+        outputs: the values of it that are wanted; none of them is large but sums over rows.
         rows: how many places of the innermost loop's axis are computed at a time.
     """
     whole = jax_compat.jaxpr_function(export_jaxpr(graph_between(inputs, outputs)))
@@ -91,21 +92,24 @@ class _Nest:
 
     def _empty(self, value: Value) -> Any:
         sizes = static_shape(value)
-        return jnp.zeros([sizes[axis] for axis in self._order(value)], number_type(value))
+        stored = [sizes[axis] for axis in self._order(value)]
+        dtype = number_type(value)
+        return jnp.zeros(stored, _wide(dtype) if value in self._stage.sums else dtype)
 
     def _in_order(self, value: Value, array: Any) -> Any:
         order = self._order(value)
-        return lax.transpose(array, [order.index(i) for i in range(len(order))])
+        found = lax.transpose(array, [order.index(i) for i in range(len(order))])
+        return lax.convert_element_type(found, number_type(value))
 
     def _whole_rows(self, known: Mapping[Value, Any], outer: Sequence[Any]) -> _Cut:
         """What all blocks of rows read alike, cut from the inputs before the loop over them."""
         window = Window((*outer, 0), (*(1 for _ in outer), 1))
-        reads = {
+        reads = dict.fromkeys(  # no set, whose order is another one in every process
             (value, places)
             for step in self._body
             for value, places in zip(step.op.operands, step.operands, strict=True)
             if value not in self._stage.places and places[-1] is None
-        }
+        )
         return {(v, places): window.of(_given(known, v), places) for v, places in reads}
 
     def _block(
@@ -144,7 +148,14 @@ class _Nest:
             order = self._order(value)
             places = tuple(None if p is None else order.index(p) for p in self._stage.places[value])
             return window.put(array, lax.transpose(part, order), places)
+        part = lax.convert_element_type(part, array.dtype)
         return window.put(array, window.of(array, sums, like=part) + part, sums)
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The element type in which blocks' sums are added up: a short float soon stops growing."""
+    short = element_kind(dtype) == "f" and dtype.itemsize < np.dtype(np.float32).itemsize
+    return np.dtype(np.float32) if short else dtype
 
 
 def _given(known: Mapping[Value, Any], value: Value) -> Any:

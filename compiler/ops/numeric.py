@@ -158,11 +158,6 @@ def clamp(low: Array, x: Array, high: Array) -> Array:
     return minimum(maximum(low, x), high)
 
 
-def is_finite(x: Array) -> Array:
-    """Whether neither infinite nor nan."""
-    return np.isfinite(x)
-
-
 def _check_ordered(*arrays: Array) -> None:
     if is_float(arrays[0]):
         check_no_nan(*arrays)

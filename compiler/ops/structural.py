@@ -5,7 +5,9 @@ Moving elements never looks at their bits, so any element type that numpy can ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -22,6 +24,9 @@ from compiler.ops.parameters import (
     optional_integers,
     static_shape,
 )
+
+_PACKED: Final = re.compile(r"u?int[124]$|float[46]_")
+"""Element types of fewer bits than the byte that numpy has for each."""
 
 
 def evaluate_reshape(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
@@ -98,8 +103,10 @@ def evaluate_iota(op: Operation, operands: Sequence[Array]) -> Sequence[Array]:
     if operands:
         raise NotExact("an iota of a dynamic shape is not evaluated")
     shape, axis = _result_shape(op), integer(op, "dimension")
-    numbers = np.arange(shape[axis])
     target = dtype(op, "dtype")
+    if 0 in shape:  # the numbers along the other axes may be very many
+        return (np.empty(shape, target),)
+    numbers = np.arange(shape[axis])
     converted = numbers.astype(target)
     if not np.array_equal(converted.astype(np.int64), numbers):
         raise NotExact(f"{target} does not hold every number of this iota")
@@ -125,7 +132,7 @@ def evaluate_bitcast(op: Operation, operands: Sequence[Array]) -> Sequence[Array
     if (
         {source.kind, target.kind} & {"b", "c"}
         or source.itemsize != target.itemsize
-        or source.name.endswith(("int4", "int2"))
+        or any(_PACKED.match(type.name) for type in (source, target))
     ):
         raise NotExact("only element types of one whole width are cast")
     return (np.ascontiguousarray(operands[0]).view(target).reshape(_result_shape(op)),)

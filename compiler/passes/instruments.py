@@ -151,12 +151,12 @@ def write_reproducer(
     """Writes a graph with the pipeline that fails on it in its header; whole or not at all."""
     folder = directory if directory is not None else Path(tempfile.gettempdir())
     reason = f"{type(error).__name__}: {error}".replace("\n", "\n// ")
-    text = f"// pipeline: {pipeline}\n// {reason}\n{print_graph(graph)}"
     try:
+        text = f"// pipeline: {pipeline}\n// {reason}\n{print_graph(graph)}"
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"tracegraph-{secrets.token_hex(4)}_{_file_name(graph.name)}.tg"
         write_whole(target, text, private=True)
-    except OSError:
+    except Exception:  # neither a folder nor a graph without a text is a second failure
         return None
     return target
 

@@ -47,8 +47,8 @@ class TileRows(Pass):
     they are. A derivative that reads such values again computes them again, block by block.
 
     A block's products may be rounded otherwise than those of the whole, and sums over rows are
-    sums of the blocks' sums. Derivatives taken later would see the loop, so the pass runs only
-    where nobody outside differentiates or batches.
+    sums of the blocks' sums, added up in float32 or wider. Derivatives taken later would see the
+    loop, so the pass runs only where nobody outside differentiates or batches.
 
     Before::
 
@@ -121,7 +121,8 @@ class _Part:
         wanted = {value for other in later for value in _inputs(other)}
         made = [value for op in self.ops for value in op.results]
         self.outputs = [v for v in made if v in wanted or _is_read_outside(v, stage)]
-        self.outputs = [v for v in self.outputs if not is_large(v, stage.least)]
+        # What is large and read outside is made anew there, but for sums: these end their stage.
+        self.outputs = [v for v in self.outputs if v in stage.sums or not is_large(v, stage.least)]
         self._moved = list(_dependents(self.ops, self.outputs))
 
     @property

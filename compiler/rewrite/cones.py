@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Final
 
 from compiler.ir.graph import CONSTANT, Operation, Value
@@ -16,15 +16,15 @@ def cone(
     seeds: Sequence[Value],
     is_own_use: Callable[[Operation, Value], bool],
     may_move: Callable[[Operation], bool],
-) -> set[Operation]:
-    """The ops behind some values that nobody else needs.
+) -> Set[Operation]:
+    """The ops behind some values that nobody else needs, in the same order in every process.
 
     Args:
         seeds: the values.
         is_own_use: whether a reader outside of the cone reads the value for the cone's sake.
         may_move: whether an op may be in the cone; ops with effects and constants never are.
     """
-    found: set[Operation] = set()
+    found: dict[Operation, None] = {}
     pending = list(seeds)
     while pending and len(found) < MAX_OPS:
         op = pending.pop().producer
@@ -33,22 +33,22 @@ def cone(
         own = all(
             reader in found or is_own_use(reader, value)
             for value in op.results
-            for reader in value.readers
+            for reader in value.each_reader()
         )
         if own and is_mergeable(op) and may_move(op):
-            found.add(op)
+            found[op] = None
             pending += op.operands
-    return found
+    return found.keys()
 
 
 def leaves(ops: Iterable[Operation], seeds: Sequence[Value]) -> list[Value]:
     """The values that a cone and its seeds are made from, each once; constants are not among them.
 
     Args:
-        ops: the cone.
+        ops: the cone; its order is that of the values.
         seeds: the values it is there for; those that it does not make are leaves themselves.
     """
-    members = set(ops)
+    members = dict.fromkeys(ops)
     read = [value for op in members for value in op.operands]
     outer = [v for v in (*seeds, *read) if v.producer is None or v.producer not in members]
     found = [v for v in outer if v.producer is None or v.producer.name != CONSTANT]

@@ -137,7 +137,7 @@ def _add(
         effects=like.effects if like else frozenset(),
         location=fuse([node.location, location]) if node.location else location,
         primitive=like.primitive if like else None,
-        context=like.context if like else anchor.context,
+        context=anchor.context if like is None or like.context is None else like.context,
     )
     return mutate.append(region, op).results
 
@@ -246,7 +246,7 @@ def dead_without(root: Operation, kept: Sequence[Value], may_go: Removable) -> l
             op = value.producer
             if op is None or op in dead or op in needed or not may_go(op):
                 continue
-            if all(use.operation in dead for result in op.results for use in result.uses):
+            if all(reader in dead for result in op.results for reader in result.each_reader()):
                 dead[op] = None
                 pending.append(op)
     return list(dead)

@@ -170,8 +170,8 @@ class Search:
     def _owns_all(self, env: Env) -> bool:
         """Whether the users of the ops that must go are all in the match."""
         for op in env.owned:
-            outside = (use.operation for value in op.results for use in value.uses)
-            if any(user not in env.ops for user in outside):
+            users = (user for value in op.results for user in value.each_reader())
+            if any(user not in env.ops for user in users):
                 self.fail(env, "{} at {} has other users", op.name, op.location)
                 return False
         return True
@@ -253,7 +253,7 @@ def read_only_by(op: Operation, names: AbstractSet[str]) -> bool:
     """Whether something reads results of the op, and all that does has one of the names."""
     is_read = False
     for value in op.results:
-        for reader in value.readers:
+        for reader in value.each_reader():
             is_read = True
             if reader.name not in names:
                 return False

@@ -24,6 +24,10 @@ AllEnds: TypeAlias = "tuple[Ends, ...]"
 MAX_AGAIN: Final = 256
 """A product that sums over more is not computed again for a derivative."""
 
+MAX_DEPTH: Final = 64
+"""So many ops behind each other are computed anew for one that reads them; what is before them is
+read as it is. Python's stack, of which each takes three frames, ends at a few hundred."""
+
 
 @dataclass(slots=True)
 class Stage:
@@ -80,12 +84,13 @@ class Growing:
         self._again = again
         self._done = done
         self._after: set[Value] = set()
+        self._refused: set[tuple[Value, Places]] = set()  # asked again, each would ask for more
 
     def grown(self, begin: Operation) -> Stage | None:
         """The stage of all that can be computed in one loop from an op on; None for nothing."""
         for op in _from(self._region, begin):
             if op is begin and not self._again:
-                self._pull(begin.result, self._known[begin.result])
+                self._pull(begin.result, self._known[begin.result], 0)
             elif op in self._done:
                 continue
             elif not self._touches(op):
@@ -109,7 +114,7 @@ class Growing:
             return False
         places = [self._stage.places.get(v) or self._known.get(v) for v in op.operands]
         ends = self._ends(op, places, None)
-        return ends is not None and self._enter(op, ends)
+        return ends is not None and self._enter(op, ends, 0)
 
     def _ends(
         self, op: Operation, operands: Sequence[Places | None], result: Places | None
@@ -128,18 +133,20 @@ class Growing:
             found.append(ends)
         return tuple(found)
 
-    def _enter(self, op: Operation, ends: AllEnds) -> bool:
-        """Takes an op in at these places if its operands can be had at them."""
+    def _enter(self, op: Operation, ends: AllEnds, depth: int) -> bool:
+        """Takes an op in at these places if its operands can be had at them, or nothing at all."""
         if not all(map(_is_plain, (*op.operands, *op.results))):
             return False
-        for slot, value in enumerate(op.operands):
-            places = tuple(one.operands[slot] for one in ends)
-            if not self._has(value, places):
-                return False
-        results = tuple(one.result for one in ends)
         sums = any(one.sums for one in ends)
         if sums and any(not one.sums and one.result is None for one in ends):
             return False  # a loop that it knows nothing of would add it up again
+        before = len(self._stage.ends)
+        for slot, value in enumerate(op.operands):
+            places = tuple(one.operands[slot] for one in ends)
+            if not self._has(value, places, depth):
+                self._leave(before)
+                return False
+        results = tuple(one.result for one in ends)
         self._stage.ends[op] = ends
         for value in op.results:
             if sums:
@@ -149,26 +156,38 @@ class Growing:
                 self._stage.places[value] = results
         return True
 
-    def _has(self, value: Value, places: Places) -> bool:
+    def _leave(self, count: int) -> None:
+        """Takes out all ops but the first so many: those pulled in for an op that was refused."""
+        while len(self._stage.ends) > count:
+            op, _ = self._stage.ends.popitem()
+            for value in op.results:
+                del self._stage.places[value]
+
+    def _has(self, value: Value, places: Places, depth: int) -> bool:
         """Whether a value can be had at these places: from inside, anew, or cut from outside."""
         inside = self._stage.places.get(value)
         if inside is not None:
             return inside == places
-        if is_large(value, self._least) and self._pull(value, places):
-            return True
+        request = (value, places)
+        if is_large(value, self._least) and request not in self._refused:
+            if self._pull(value, places, depth + 1):
+                return True
+            self._refused.add(request)
         return value not in self._after
 
-    def _pull(self, value: Value, places: Places) -> bool:
+    def _pull(self, value: Value, places: Places, depth: int) -> bool:
         """Takes the op behind a large value into the stage, if it can be computed in the loop."""
         op = value.producer
-        if op is None or op.name == CONSTANT or any(v in self._after for v in op.operands):
+        if op is None or op.name == CONSTANT or depth > MAX_DEPTH:
+            return False
+        if any(v in self._after for v in op.operands):
             return False
         if len(op.results) != 1 or (value in self._again and not _is_cheap(op)):
             return False
         ends = self._ends(op, [self._stage.places.get(v) for v in op.operands], places)
         if ends is None or any(one.sums for one in ends):
             return False
-        return self._enter(op, ends)
+        return self._enter(op, ends, depth)
 
     def _pruned(self) -> Stage | None:
         """The stage without the ops that lead from small results to small results."""

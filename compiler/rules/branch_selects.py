@@ -10,7 +10,7 @@ transparent: where a select throws nan away, its derivative may keep it, and a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 import jax.numpy as jnp
@@ -93,7 +93,7 @@ def _branched(m: Match) -> Replacement:
     return new_cond(m.p, outer, [m.root.result.type], branches)
 
 
-def _behind(m: Match, arm: Value) -> set[Operation]:
+def _behind(m: Match, arm: Value) -> Set[Operation]:
     """The ops that are there for one arm of a select only."""
     if arm.only_reader is not m.root:  # the usual case, in which there are none
         return set()
@@ -111,7 +111,7 @@ def _behind(m: Match, arm: Value) -> set[Operation]:
     return cone([arm], is_own_use, may_move)
 
 
-def _work(ops: set[Operation]) -> int:
+def _work(ops: Set[Operation]) -> int:
     return score(total(cost_of(op) for op in ops if is_dear(op)))
 
 

@@ -10,7 +10,7 @@ needed by one branch only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 import jax.numpy as jnp
@@ -104,7 +104,7 @@ def _sunk(m: Match) -> Replacement:
     return Refusal("no branch is alone with an argument that is work")
 
 
-def _moving(cond: Branches, slots: Sequence[int]) -> set[Operation]:
+def _moving(cond: Branches, slots: Sequence[int]) -> Set[Operation]:
     """The ops that are there for these arguments only.
 
     In a loop's body, what is the same in each run is left for the loop to hoist.
@@ -123,7 +123,7 @@ def _moving(cond: Branches, slots: Sequence[int]) -> set[Operation]:
 
 
 def _with_inside(
-    cond: Branches, inner: Region, slots: Sequence[int], moving: set[Operation]
+    cond: Branches, inner: Region, slots: Sequence[int], moving: Set[Operation]
 ) -> Sequence[Term]:
     """The cond with some ops before it moved into one of its branches."""
     moved = [slot for slot in slots if cond.arguments[slot].producer in moving]

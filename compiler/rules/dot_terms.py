@@ -21,7 +21,7 @@ from compiler.rewrite.match import Match
 Labels: TypeAlias = tuple[int, ...]
 DOT: Final = "dot_general"
 UNSTEADY: Final = "what a complex dot makes of infinities depends on its shape"
-UNIT_MOVES: Final = frozenset({"reshape", "squeeze", "expand_dims"})
+UNIT_MOVES: Final = frozenset({"reshape", "squeeze"})
 
 
 class Dot(NamedTuple):

@@ -180,7 +180,7 @@ _ALWAYS: Final[Mapping[str, Callable[[Value], bool]]] = {
 
 _KEEPING: Final = frozenset(
     [
-        *("broadcast_in_dim", "concatenate", "copy", "expand_dims", "reshape", "rev", "slice"),
+        *("broadcast_in_dim", "concatenate", "copy", "reshape", "rev", "slice"),
         *("optimization_barrier", "squeeze", "stop_gradient", "transpose"),
     ]
 )

@@ -26,6 +26,7 @@ def test_an_op_may_read_a_value_in_several_slots() -> None:
     assert (x.use_count, x.readers, x.only_reader) == (2, (op,), op)
     other = builder.op("neg", (x,), (F32,))
     assert (x.use_count, x.readers, x.only_reader) == (3, (op, other), None)
+    assert tuple(x.each_reader()) == x.readers
     mutate.set_operand(op, 0, y)
     assert x.uses == (Use(op, 2), Use(other, 0))
     assert y.uses == (Use(op, 1), Use(op, 0))

@@ -156,6 +156,25 @@ def test_random_keys_stay():
     assert [array.shape for array in found.arrays] == [w.shape]
 
 
+def test_a_weak_type_stays():
+    w, weak = _weights(), jax.lax.broadcast(2.0, (_TOTAL // 4,))
+    found = hoist_constants(jax.make_jaxpr(lambda x: (weak, x @ w))(w))
+    assert found is not None
+    assert [array.shape for array in found.arrays] == [w.shape]
+    assert found.jaxpr.out_avals[0].weak_type
+
+
+@pytest.mark.usefixtures("x64")
+def test_wider_numbers_than_are_made_here_stay():
+    wide = jnp.arange(_TOTAL // 4) + (1 << 40)
+    jax.config.update("jax_enable_x64", False)
+    w = _weights()
+    found = hoist_constants(jax.make_jaxpr(lambda x: (wide, x @ w))(w))
+    assert found is not None
+    assert [array.shape for array in found.arrays] == [w.shape]
+    assert found.jaxpr.out_avals[0].dtype == np.int64
+
+
 def _convolved(x: jax.Array, w: jax.Array) -> jax.Array:
     return jax.lax.conv(x, w, (1, 1), "SAME")
 

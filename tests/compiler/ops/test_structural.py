@@ -89,6 +89,12 @@ def test_iota(name):
     check_arrays(lambda: lax.iota(dtype_of(name), 0))
 
 
+def test_iota_of_nothing_counts_nothing():
+    graph = imported(lambda: lax.broadcasted_iota(jnp.int8, (1 << 40, 0), 0))
+    (found,) = evaluate(graph, ())
+    assert (found.shape, found.dtype) == ((1 << 40, 0), np.int8)
+
+
 def test_iota_beyond_the_type_is_refused():
     with pytest.raises(NotExact, match="iota"):
         evaluate(imported(lambda: lax.iota(jnp.bfloat16, 1000)), ())
@@ -111,6 +117,22 @@ def test_bitcast_to_another_width_is_refused():
     x = np.ones(4, np.float32)
     with pytest.raises(NotExact, match="width"):
         evaluate(imported(lambda x: lax.bitcast_convert_type(x, jnp.int8), x), (x,))
+
+
+PACKED = ["int4", "uint4", "int2", "float4_e2m1fn"]
+
+
+@pytest.mark.parametrize("narrow", PACKED)
+@pytest.mark.parametrize("wide", ["int8", "uint8"])
+def test_bitcast_of_parts_of_a_byte_is_refused(wide, narrow):
+    whole = np.zeros(4, wide)
+    parts = lax.bitcast_convert_type(whole, dtype_of(narrow))
+    for x, target in ((whole, narrow), (np.asarray(parts), wide), (np.asarray(parts), narrow)):
+        graph = imported(lambda x, target=target: lax.bitcast_convert_type(x, dtype_of(target)), x)
+        if len(graph.body) == 1:  # to the type that it is of, which is no op
+            continue
+        with pytest.raises(NotExact, match="width"):
+            evaluate(graph, (x,))
 
 
 def test_complex_parts():

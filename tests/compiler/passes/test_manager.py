@@ -179,6 +179,20 @@ def test_a_folder_that_cannot_be_written_is_no_second_failure(tmp_path: Path) ->
     assert failure.reproducer is None
 
 
+def test_a_graph_that_cannot_be_printed_is_no_second_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Graph) -> str:
+        raise ValueError("no text")
+
+    monkeypatch.setattr("compiler.passes.instruments.print_graph", refuse)
+    result = run(Fail(), CSE, instruments=(Reproducer(tmp_path),))
+    (failure,) = result.failures
+    assert failure.reproducer is None
+    assert str(failure.error) == "no luck"
+    assert body(result.graph) == body(run(CSE).graph)
+
+
 def test_two_passes_may_fail() -> None:
     result = run(Fail(), CSE, Fail(below=50), DCE)
     assert [failure.name for failure in result.failures] == [

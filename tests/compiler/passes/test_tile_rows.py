@@ -54,6 +54,14 @@ def with_bias(q, k, v, bias):
     return jnp.einsum("bhst,bthd->bshd", weights, v)
 
 
+def shared_bias(q, k, bias):
+    """Its gradient is a sum over batches, and as large as the scores of one of them."""
+    scores = jnp.einsum("bqd,bkd->bqk", q, k) + bias
+    top = jnp.take_along_axis(scores, jnp.argmax(scores, -1)[..., None], -1)
+    parts = (scores.sum(1), scores.mean(-1), top)
+    return sum(jnp.sin(part).sum() for part in parts)
+
+
 def library(q, k, v):
     return jax.nn.dot_product_attention(q, k, v, is_causal=True)
 
@@ -105,6 +113,10 @@ PROGRAMS = {
     "bias of all": (with_bias, [*heads(), draw(2, 2, PLACES, PLACES)]),
     "bias of heads": (with_bias, [*heads(), draw(1, 2, PLACES, PLACES)]),
     "bias of keys": (with_bias, [*heads(), draw(2, 1, 1, PLACES)]),
+    "shared bias": (
+        jax.value_and_grad(shared_bias, (0, 1, 2)),
+        [draw(2, PLACES, 4), draw(2, PLACES, 4, seed=1), draw(PLACES, PLACES, seed=2)],
+    ),
     "library": (library, heads()),
     "one head": (one_head, [draw(64, 4, seed=seed) for seed in range(3)]),
     "network": (jax.value_and_grad(network, (0, 1, 2, 3)), [*heads(), MIX]),
@@ -170,6 +182,21 @@ def test_short_floats(dtype):
     assert fired(step, *arrays) == 1
     assert found.dtype == dtype
     np.testing.assert_allclose(np.float32(found), np.float32(expected), rtol=3e-2, atol=3e-2)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_sums_of_short_floats_over_many_blocks(dtype):
+    def summed(q, k, w):
+        return jax.nn.relu(q @ k.T).T @ w
+
+    rows = 1 << 14  # as blocks' sums of 1, far more than either type can count
+    arrays = [jnp.full(shape, 0.5, dtype) for shape in ((rows, 4), (24, 4))]
+    arrays.append(jnp.ones((rows, 2), dtype))
+    step = tg.function(summed, passes=SMALL.replace("rows=10", "rows=1"))
+    found = step(*arrays)
+    assert fired(step, *arrays) == 1
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(np.float32(found), np.full((24, 2), np.float32(rows)))
 
 
 def test_the_exact_level_stores_everything():
@@ -241,6 +268,22 @@ def test_what_is_printed_of_a_result_before_the_last_op_is_printed_first(capsys)
     jax.effects_barrier()
     assert capsys.readouterr().out.split() == 2 * ["first", "True", "second"]
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_what_all_blocks_read_alike_is_cut_in_the_order_in_which_they_read_it():
+    def biased(x, y, *biases):
+        scores = jnp.einsum("bqd,bkd->bqk", x, y)
+        for bias in biases:
+            scores = jnp.tanh(scores + bias[:, None])
+        return jnp.max(scores, -1)
+
+    points = [draw(2, 50, WIDTH, seed=seed) for seed in range(2)]
+    biases = [draw(2, 50, seed=seed) for seed in range(12)]
+    graph = tg.function(biased, passes=SMALL).graph(*points, *biases)
+    cuts = [op.result for op in walk(graph) if op.name == "dynamic_slice"]
+    slots = [cut.uses[0].slot for cut in cuts if cut.type.shape == (1, 1, 50)]
+    assert len(slots) == len(biases)
+    assert slots == sorted(slots)
 
 
 def test_a_second_run_changes_nothing():

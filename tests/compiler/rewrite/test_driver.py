@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import compiler.lowering.host  # noqa: F401  the installed JAX behind the types of new ops
-from compiler.ir import Graph, clone, parse_graph, print_graph, structurally_equal, verify
+from compiler.ir import Graph, Value, clone, parse_graph, print_graph, structurally_equal, verify
 from compiler.lowering.import_jaxpr import import_jaxpr
+from compiler.ops.definition import is_removable
 from compiler.rewrite.driver import apply_rules
 from compiler.rewrite.expression import constant, like, new, shape, traced
+from compiler.rewrite.fragment import dead_without
 from compiler.rewrite.log import RewriteLog
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op, region, var, variables
@@ -137,6 +139,14 @@ def test_an_op_that_others_still_read_is_no_saving():
     merged = rule(op.neg(op.neg(op.sin(x).shared()).shared()), lambda m: op.sin(op.abs(m.x)))
     assert run(parse_graph(CHAIN), merged)[1].firings
     assert not run(parse_graph(text), merged)[1].firings
+
+
+def test_what_goes_is_found_without_a_list_of_all_readers(monkeypatch):
+    """One such list for each reader of what very many ops read would take quadratic time."""
+    sine, negative, *_ = parse_graph(CHAIN).body
+    monkeypatch.delattr(Value, "uses")
+    monkeypatch.delattr(Value, "readers")
+    assert dead_without(negative, [], is_removable) == [negative, sine]
 
 
 def test_a_guard_refuses_with_its_name_and_reason():

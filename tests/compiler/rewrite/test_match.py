@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from compiler.ir import Graph, Operation, parse_graph
-from compiler.rewrite.match import Match, Search
+from compiler.ir import Graph, Operation, Value, parse_graph
+from compiler.rewrite.match import Match, Search, read_only_by
 from compiler.rewrite.pattern import (
     BOOL,
     COMPLEX,
@@ -209,6 +209,21 @@ def test_an_inner_op_with_other_users_does_not_match() -> None:
     assert not list(search.matches(op.neg(op.cos(x)), last(inside)))
     assert "other users" in search.miss.reason
     assert matches(op.neg(op.cos(x).shared()), inside)
+
+
+def test_users_are_looked_at_without_a_list_of_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = """  %c = cos %a : f32[2,3]
+  %d = neg %c : f32[2,3]
+  %e = add %c, %d : f32[2,3]
+  return %e"""
+    producer = last(graph(body)).operands[1].producer
+    assert producer is not None
+    monkeypatch.delattr(Value, "uses")
+    monkeypatch.delattr(Value, "readers")
+    search = Search()
+    assert not list(search.matches(op.neg(op.cos(x)), producer))
+    assert "other users" in search.miss.reason
+    assert not read_only_by(producer, {"neg"})
 
 
 def test_an_inner_op_whose_users_are_all_in_the_match_does() -> None:

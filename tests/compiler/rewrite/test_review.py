@@ -107,6 +107,29 @@ def test_a_traced_replacement_keeps_the_settings_of_what_it_replaces():
     assert cos.context is not None
 
 
+def counted(a):
+    return jax.lax.while_loop(lambda s: s[0] < 7, lambda s: (s[0] + 1, jnp.tanh(s[1])), (0, a))[1]
+
+
+def chosen(a):
+    square = a[:, None] * a
+    return jnp.where(a[0] > 0, square @ (square @ jnp.tanh(square)), square)
+
+
+@pytest.mark.parametrize(("function", "made"), [(counted, "scan"), (chosen, "cond")])
+def test_a_loop_or_branch_made_anew_keeps_the_settings_of_what_it_replaces(
+    function, made, monkeypatch
+):
+    monkeypatch.setattr("compiler.rules.branch_selects.WORTH_A_BRANCH", 1)
+
+    def annotated(a):
+        with set_xla_metadata(mine="1"):
+            return function(a)
+
+    (found,) = [o for o in tg.function(annotated).graph(X).body if o.name == made]
+    assert found.context is not None
+
+
 def test_ops_of_different_settings_are_not_one_match():
     def half(a):
         with set_xla_metadata(mine="1"):
