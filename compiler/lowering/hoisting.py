@@ -175,7 +175,7 @@ def _is_large(var: Any, value: Any) -> bool:
     dtype, aval = getattr(value, "dtype", None), var.aval
     if not isinstance(dtype, np.dtype) or dtype != getattr(aval, "dtype", None):
         return False
-    if aval.weak_type or dtype != jax.dtypes.canonicalize_dtype(dtype):
+    if getattr(aval, "weak_type", False) or dtype != jax.dtypes.canonicalize_dtype(dtype):
         return False  # the copy would be of another type: not weak, and no wider than is set
     if isinstance(value, jax.Array) and len(value.sharding.device_set) > 1:
         return False
