@@ -60,6 +60,29 @@ def test_a_static_value():
     assert str(found) == "static value of y: a -> b"
 
 
+class Silent:
+    """Values of one text."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __hash__(self):
+        return self.number
+
+    def __eq__(self, other):
+        return isinstance(other, Silent) and self.number == other.number
+
+    def __repr__(self):
+        return "Silent()"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [((*range(99), 1), (*range(99), 2)), (Silent(1), Silent(2)), (-1, -2)]
+)
+def test_static_values_that_look_the_same(first, second):
+    assert cause_of((X, first), (X, second), static_argnames="y").kind == "static value"
+
+
 def test_a_static_value_by_its_place_that_is_passed_by_name():
     step = tg.function(lambda x, y: x + len(y), static_argnums=1)
     step(X, y="a")
