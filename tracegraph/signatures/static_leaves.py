@@ -122,7 +122,7 @@ class UnwrappingFunction:
     def __reduce__(self) -> tuple[Any, ...]:
         return UnwrappingFunction, (self.fun,)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
         plain_args, plain_kwargs = jax.tree.map(_value, (args, kwargs), is_leaf=_is_static)
         return self.fun(*plain_args, **plain_kwargs)

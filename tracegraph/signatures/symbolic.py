@@ -82,7 +82,7 @@ class SignedFunction:
         """Pickled by what it was made from: symbolic sizes belong to this process."""
         return SignedFunction, (self.fun, self.signature, self._static)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """The function's result; a call that does not fit the signature is refused."""
         bound = self.bind(args, kwargs)
         has_state = bool(nnx_objects.stateful_leaves((args, kwargs)))  # which it may change

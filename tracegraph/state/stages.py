@@ -53,7 +53,7 @@ class CompiledOfObjects:
         self._compiled = compiled
         self._serve = serve
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Runs it on the caller's objects."""
         return self._serve(self._compiled, args, kwargs)
 

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, Final, TypeVar
 
 import jax
@@ -101,7 +104,16 @@ def attach_methods(jitted: JitFunction, methods: Mapping[str, Callable[..., Any]
 
 def method(jitted: JitFunction, name: str) -> Callable[..., Any]:
     """JAX's own method of a jit callable, whatever attributes the user's function brings."""
-    return getattr(type(jitted), name).__get__(jitted)
+    return _by_position(getattr(type(jitted), name)).__get__(jitted)
+
+
+@functools.cache
+def _by_position(method: Callable[..., Any]) -> Any:
+    """A method of JAX's whose own parameter no keyword of a call can be taken for."""
+    own: Any = inspect.unwrap(method)
+    code = own.__code__.replace(co_posonlyargcount=1)
+    twin = FunctionType(code, own.__globals__, own.__name__, own.__defaults__, own.__closure__)
+    return api_boundary(twin)
 
 
 def uncached(value: Any) -> Any:
