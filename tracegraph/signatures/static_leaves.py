@@ -115,8 +115,10 @@ class UnwrappingFunction:
         fun: the user's function.
     """
 
+    __slots__ = ("__dict__", "__weakref__", "fun")  # the dict is for the user's own attributes
+
     def __init__(self, fun: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(self, fun)
         self.fun = fun
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -64,13 +64,25 @@ class SignedFunction:
         runs: how often the user's Python ran.
     """
 
+    # What is ours is not in the dict: jit copies that for the user to see.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_captures",
+        "_static",
+        "fun",
+        "runs",
+        "signature",
+        "symbols",
+    )
+
     def __init__(
         self,
         fun: Callable[..., Any],
         signature: Signature,
         static: Static = (frozenset(), frozenset()),
     ) -> None:
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(self, fun)
         self.fun = fun
         self.signature = signature
         self.symbols = Symbols(signature.name, signature.specs())
