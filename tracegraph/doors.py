@@ -14,7 +14,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
-from compiler.rewrite.numerics import parse_level
+from compiler.rewrite.numerics import Numerics, parse_level
 from tracegraph.costs import report as costs
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
@@ -158,7 +158,7 @@ class Doors:
         *args: Any,
         seeds: int = 2,
         edge_values: bool = False,
-        numerics: str | None = None,
+        numerics: str | Numerics | None = None,
         **kwargs: Any,
     ) -> Verification:
         """See ``Function.verify``."""
@@ -169,7 +169,7 @@ class Doors:
             full = behind.apart(asked.args, asked.kwargs)
             call = Call(behind.plain, full, asked.args, asked.kwargs, consts)
             program = behind.trace(asked.args, asked.kwargs).program
-            level = parse_level(numerics) if numerics else level_of(program)
+            level = level_of(program) if numerics is None else parse_level(numerics)
             return verify_call(call, program, level, seeds=seeds, edges=edge_values)
 
     @_asked_again

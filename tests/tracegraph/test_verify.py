@@ -92,6 +92,11 @@ def test_one_ulp_is_a_rounding(numerics: str) -> None:
     assert 0 < allowed[0] < 1e-3
 
 
+@pytest.mark.parametrize("level", list(Numerics))
+def test_a_class_may_be_given_by_itself(level: Numerics) -> None:
+    assert verify("cse,rewrite", numerics=level).numerics is level
+
+
 @pytest.mark.parametrize("numerics", ["exact", "rounding", "reassociate", "fast"])
 def test_a_wrong_sign_in_a_loop_is_found_under_every_class(numerics: str) -> None:
     found = verify(pipeline("inline,cse,dce", WrongSign(), "cse,dce"), numerics=numerics)

@@ -119,9 +119,16 @@ def describe(
                 static[place] = _value(leaf)
             else:
                 leaves[place] = _leaf(leaf)
-    own = inspect.unwrap(fun)
+    own = layers_of(fun)[-1]
     names_given = tuple(sorted(kwargs))
     return Described(leaves, static, trees, _settings(), identity, _captured(own), names_given)
+
+
+def layers_of(fun: Any) -> list[Any]:
+    """A function with all that it wraps, the innermost last."""
+    found: list[Any] = []
+    innermost = inspect.unwrap(fun, stop=found.append)  # which is asked of each, and stops at none
+    return [*found, innermost]
 
 
 def _is_static(leaf: Any) -> bool:
@@ -171,14 +178,19 @@ def _captured(fun: Any) -> tuple[Any, ...]:
     """What a function object holds of its surroundings."""
     if not isinstance(fun, types.FunctionType):
         return (_sign(fun),)
+    found = [*closed_over(fun), *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
+    return tuple(map(_sign, found))
+
+
+def closed_over(fun: Any) -> list[Any]:
+    """What is in the closure of a function."""
     found: list[Any] = []
-    for cell in fun.__closure__ or ():
+    for cell in getattr(fun, "__closure__", None) or ():
         try:
             found.append(cell.cell_contents)
         except ValueError:  # not assigned yet
             found.append(None)
-    found += [*(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
-    return tuple(map(_sign, found))
+    return found
 
 
 def _sign(value: Any) -> Any:

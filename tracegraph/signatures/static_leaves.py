@@ -23,6 +23,8 @@ from tracegraph.userlines import call_site
 jax_compat.hide_frames(__file__)
 
 _NUMBERS = (bool, int, float, complex)
+_NO_DATA = frozenset("OSUMm")
+"""Kinds of numpy's element types that JAX has none for: objects, texts, dates."""
 
 
 @final
@@ -133,7 +135,8 @@ class UnwrappingFunction:
 def is_array(leaf: Any) -> bool:
     """Whether jit can take the leaf as data; Python's numbers are not meant."""
     shaped = hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-    return shaped or hasattr(leaf, "__jax_array__")
+    is_data = shaped and getattr(leaf.dtype, "kind", "") not in _NO_DATA
+    return is_data or hasattr(leaf, "__jax_array__")
 
 
 def _is_static(value: object) -> bool:

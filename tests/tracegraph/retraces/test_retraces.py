@@ -183,6 +183,29 @@ def test_the_warning_says_how_long_it_took():
     assert int(re.search(r"took (\d+) ms", str(seen[0].message))[1]) >= 50
 
 
+def test_a_function_and_what_wraps_it_have_histories_of_their_own():
+    def loss(x):
+        return jnp.sum(jnp.sin(x))
+
+    steps = [tg.function(fun) for fun in (loss, jax.grad(loss), jax.vmap(loss))]
+    for step in steps:
+        step(X[0] if step is not steps[-1] else X)
+    assert [len(step.retraces()) for step in steps] == [1, 1, 1]
+    tg.function(jax.grad(loss))(X[0])
+    assert [len(step.retraces()) for step in steps] == [1, 2, 1]
+
+
+def test_equal_code_of_two_files_has_two_histories():
+    def made(path):
+        names = {}
+        exec(compile("f = lambda x: x + 1", path, "exec"), names)
+        return tg.function(names["f"])
+
+    first, second = made("one.py"), made("two.py")
+    first(X), second(X)
+    assert [len(step.retraces()) for step in (first, second)] == [1, 1]
+
+
 def test_a_function_decorated_in_a_loop_is_warned_of():
     def once():
         return tg.function(lambda x: x + 1)(X)
