@@ -92,11 +92,6 @@ def test_one_ulp_is_a_rounding(numerics: str) -> None:
     assert 0 < allowed[0] < 1e-3
 
 
-@pytest.mark.parametrize("level", list(Numerics))
-def test_a_class_may_be_given_by_itself(level: Numerics) -> None:
-    assert verify("cse,rewrite", numerics=level).numerics is level
-
-
 @pytest.mark.parametrize("numerics", ["exact", "rounding", "reassociate", "fast"])
 def test_a_wrong_sign_in_a_loop_is_found_under_every_class(numerics: str) -> None:
     found = verify(pipeline("inline,cse,dce", WrongSign(), "cse,dce"), numerics=numerics)
@@ -346,6 +341,13 @@ def test_the_level_is_that_of_the_rules_that_fired(function: Any, level: Numeric
     steps = pipeline("repeat{max=2}(cse)", Rewrite(numerics="fast", extra=(by_a_sum, logarithm)))
     found = tg.function(function, passes=steps).verify(X)
     assert found.ok, str(found)
+    assert found.numerics is level
+
+
+@pytest.mark.parametrize("level", list(Numerics))
+def test_a_level_that_is_asked_for_comes_before_theirs(level: Numerics) -> None:
+    steps = pipeline("cse", Rewrite(extra=(by_a_sum,)), "dce")
+    found = tg.function(elevenfold, passes=steps).verify(X, numerics=level)
     assert found.numerics is level
 
 
