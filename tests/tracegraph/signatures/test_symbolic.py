@@ -345,7 +345,8 @@ def test_the_attributes_are_those_of_the_users_function(options):
     base.mine, base.signature, base.fun, base.runs = 1, "signature", "fun", "runs"
     step, plain = tg.function(base, **options), jax.jit(base)
     np.testing.assert_array_equal(step(rows(2)), rows(2) + 1)
-    assert sorted(vars(step)) == sorted(vars(plain))
+    names = [{name for name in vars(one) if not name.startswith("__")} for one in (step, plain)]
+    assert names[0] == names[1]
     assert (step.mine, step.signature, step.fun, step.runs) == (1, "signature", "fun", "runs")
 
 
