@@ -193,7 +193,7 @@ def refuse_both(jit: Any) -> None:
     Raises:
         TracegraphError: an option of jit's says it.
     """
-    said = [name for name in ("donate_argnums", "donate_argnames") if jit.get(name) is not None]
+    said = [name for name in ("donate_argnums", "donate_argnames") if _is_said(jit.get(name))]
     if said:
         raise TracegraphError(
             f"donate_replaced finds out what {said[0]} says",
@@ -201,3 +201,8 @@ def refuse_both(jit: Any) -> None:
             found=f"donate_replaced=True and {said[0]}={jit[said[0]]!r}",
             hint="leave one of them out",
         )
+
+
+def _is_said(donated: Any) -> bool:
+    """Whether an option of jit's gives something away."""
+    return donated is not None and (not isinstance(donated, tuple) or bool(donated))

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
-from compiler.rewrite.numerics import parse_level
+from compiler.rewrite.numerics import Numerics, parse_level
 from tracegraph.costs import report as costs
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
@@ -66,7 +66,7 @@ def _asked_again(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatena
     """
 
     @functools.wraps(method)
-    def asking(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
+    def asking(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, *args, **kwargs)
         except (StructureChanged, IsFunctional):
@@ -127,24 +127,24 @@ class Doors:
         with state.opened(args, kwargs, concerned) as prepared:
             yield Asked(state.specializer, prepared.args, prepared.kwargs, packed=True)
 
-    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+    def graph(self, /, *args: Any, **kwargs: Any) -> Graph:
         """See ``Function.graph``."""
         return self.trace(*args, **kwargs).optimized
 
     @_asked_again
-    def trace(self, *args: Any, **kwargs: Any) -> Trace:
+    def trace(self, /, *args: Any, **kwargs: Any) -> Trace:
         """See ``Function.trace``."""
         with self._asked(args, kwargs) as asked:
             found = asked.behind.trace(asked.args, asked.kwargs)
         state = self._dispatcher.state
         return found.with_objects(state.serve) if asked.packed and state is not None else found
 
-    def lower(self, *args: Any, **kwargs: Any) -> Any:
+    def lower(self, /, *args: Any, **kwargs: Any) -> Any:
         """See ``Function.lower``."""
         return self.trace(*args, **kwargs).lower()
 
     @_asked_again
-    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+    def eval_shape(self, /, *args: Any, **kwargs: Any) -> Any:
         """See ``Function.eval_shape``."""
         with self._asked(args, kwargs) as asked:
             plain = jax_compat.method(asked.behind.plain, "eval_shape")
@@ -154,10 +154,11 @@ class Doors:
     @_asked_again
     def verify(
         self,
+        /,
         *args: Any,
         seeds: int = 2,
         edge_values: bool = False,
-        numerics: str | None = None,
+        numerics: str | Numerics | None = None,
         **kwargs: Any,
     ) -> Verification:
         """See ``Function.verify``."""
@@ -168,11 +169,11 @@ class Doors:
             full = behind.apart(asked.args, asked.kwargs)
             call = Call(behind.plain, full, asked.args, asked.kwargs, consts)
             program = behind.trace(asked.args, asked.kwargs).program
-            level = parse_level(numerics) if numerics else level_of(program)
+            level = level_of(program) if numerics is None else parse_level(numerics)
             return verify_call(call, program, level, seeds=seeds, edges=edge_values)
 
     @_asked_again
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """See ``Function.explain``."""
         with self._asked(args, kwargs) as asked:
             behind = asked.behind
@@ -188,20 +189,21 @@ class Doors:
         others = [option for option in told if option not in tuned.choice.options]
         return explain_program(program, chosen, str(tuned), donated, others)
 
-    def cost(self, *args: Any, **kwargs: Any) -> CostReport:
+    def cost(self, /, *args: Any, **kwargs: Any) -> CostReport:
         """See ``Function.cost``."""
         return costs.of(self, *args, **kwargs)
 
-    def kernels(self, *args: Any, **kwargs: Any) -> KernelReport:
+    def kernels(self, /, *args: Any, **kwargs: Any) -> KernelReport:
         """See ``Function.kernels``."""
         return kernels.of(self, *args, **kwargs)
 
-    def profile(self, *args: Any, **kwargs: Any) -> ProfileReport:
+    def profile(self, /, *args: Any, **kwargs: Any) -> ProfileReport:
         """See ``Function.profile``."""
         return profile.of(self._user, *args, **kwargs)
 
     def report(
         self,
+        /,
         *args: Any,
         profile: bool = False,
         device: str | DeviceSpec | None = None,

@@ -17,6 +17,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
+from compiler.rewrite.numerics import Numerics
 from tracegraph.boundary import boundary
 from tracegraph.capture import Capture
 from tracegraph.costs.devices import DeviceSpec
@@ -79,7 +80,7 @@ class Function(Protocol[P, R_co]):
         *args: Any,
         seeds: int = 2,
         edge_values: bool = False,
-        numerics: str | None = None,
+        numerics: str | Numerics | None = None,
         **kwargs: Any,
     ) -> Verification:
         """Audits the optimised function on these arguments and on others near them.

@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from inspect import Parameter, Signature
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict, cast
 
 from compiler.ir.errors import TracegraphError
 from compiler.passes.configure import configured, rolling
@@ -117,6 +117,11 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 """What a keyword of ours means where it is left out; all others are ``jax.jit``'s."""
 
+_LISTS: Final = frozenset(
+    {"rules", "static_argnums", "static_argnames", "donate_argnums", "donate_argnames"}
+)
+"""Keywords that take any iterable, an iterator too."""
+
 
 def signature() -> Signature:
     """The signature that ``help`` shows of the decorator."""
@@ -132,7 +137,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         TracegraphError: one of ours has a value that means nothing.
     """
     ours = {name: options.get(name, default) for name, default in DEFAULTS.items()}
-    jit = {name: value for name, value in options.items() if name not in DEFAULTS}
+    jit = {name: _kept(name, value) for name, value in options.items() if name not in DEFAULTS}
     return Settings(
         pipeline=_rolled(_pipeline(ours["passes"], ours["rules"], ours["numerics"]), ours),
         jit=jit,
@@ -176,21 +181,29 @@ def _switch(name: str, value: object) -> bool:
 
 
 def kept(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords that can be read more than once: a generator of rules is read here.
+    """Keywords that can be read more than once: what is used up by reading is read here.
 
     Raises:
         TypeError: the function is among them.
     """
     if "fun" in options:
         raise TypeError("function() takes its function by position, not by the keyword fun")
-    return {**options, "rules": _read(options.get("rules", ()))}
+    return {name: _kept(name, value) for name, value in options.items()}
 
 
-def _read(rules: Any) -> Any:
+def _kept(name: str, value: Any) -> Any:
+    """A keyword's value as it is now: several jits are made from it, some of them later."""
+    if name == "compiler_options" and isinstance(value, Mapping):
+        return dict(cast("Mapping[str, Any]", value))
+    return _read(value) if name in _LISTS and not isinstance(value, str | Rule) else value
+
+
+def _read(values: Any) -> Any:
     try:
-        return rules if isinstance(rules, Rule) else tuple(rules)
+        iter(values)
     except TypeError:
-        return rules  # whoever asks for the rules in it says what it is not
+        return values  # whoever asks for the values in it says what it is not
+    return tuple(values)
 
 
 def _pipeline(

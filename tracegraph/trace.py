@@ -14,7 +14,7 @@ from compiler.passes.inline import DERIVATIVES, REMAT
 from compiler.rewrite.log import Firing, NearMiss
 from tracegraph.dump import dump_once
 from tracegraph.program import Program, Stage, Times
-from tracegraph.state.stages import LoweredOfObjects, Serve
+from tracegraph.state.stages import LoweredOfObjects, Serve, forwarded
 
 if TYPE_CHECKING:
     from compiler.passes.manager import PassRun
@@ -142,7 +142,7 @@ class Trace:
         return lowered if self._serve is None else LoweredOfObjects(lowered, self._serve)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._traced, name)
+        return forwarded(self, "_traced", name)
 
     def __repr__(self) -> str:
         return f"<Trace of {self._traced.fun_name}>"

@@ -37,9 +37,7 @@ def configured(
     Raises:
         TracegraphError: there is no such level.
     """
-    level = level_name(numerics) if isinstance(numerics, Numerics) else numerics
-    if level is not None:
-        parse_level(level)
+    level = None if numerics is None else level_name(parse_level(numerics))
     changed = _configured(pipeline, level, tuple(rules))
     if not rules or any(isinstance(step, Rewrite) for step in changed.passes()):
         return changed

@@ -36,11 +36,13 @@ LEVELS: Final = {
 
 
 def parse_level(text: object) -> Numerics:
-    """The level of a user's word for it.
+    """The level of a user's word for it, or the level itself.
 
     Raises:
         TracegraphError: there is no level of that name.
     """
+    if isinstance(text, Numerics):
+        return text
     if isinstance(text, str) and text in LEVELS:
         return LEVELS[text]
     close = difflib.get_close_matches(str(text), LEVELS, n=1)

@@ -195,6 +195,13 @@ def test_both_ways_to_say_it_are_refused():
         tg.function(lambda x: x, donate_replaced="yes")
 
 
+@pytest.mark.parametrize("name", ["donate_argnums", "donate_argnames"])
+def test_an_empty_list_of_what_is_given_away_says_nothing(name):
+    x = jnp.arange(3.0)
+    donating(lambda x: x + 1, **{name: ()})(x)
+    assert x.is_deleted()
+
+
 @pytest.mark.parametrize(
     "program",
     [

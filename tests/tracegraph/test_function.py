@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -145,3 +146,10 @@ def test_public_names_have_help() -> None:
 @pytest.mark.parametrize("name", ["graph", "cost", "kernels", "profile", "report", "explain"])
 def test_a_method_serves_when_nobody_holds_the_function(name: str) -> None:
     assert getattr(tg.function(wasteful), name)(X) is not None
+
+
+def test_a_trace_can_be_copied() -> None:
+    trace = tg.function(wasteful).trace(X)
+    assert copy.copy(trace).optimized is trace.optimized
+    assert copy.copy(trace).fun_name == "wasteful"
+    assert not hasattr(trace, "__len__")

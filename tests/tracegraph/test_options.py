@@ -4,6 +4,7 @@ import inspect
 from typing import get_type_hints
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 import tracegraph as tg
@@ -76,3 +77,63 @@ def test_every_keyword_is_typed():
 def test_layers_are_rolled_when_asked_or_when_a_budget_would_break(options, rolled):
     steps = [str(step) for step in settings_of(options).pipeline.passes()]
     assert [step for step in steps if step.startswith("roll-layers")] == [rolled] * bool(rolled)
+
+
+def repeated(x, n):
+    return jnp.concatenate([x] * n)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [("static_argnums", 1, {}), ("static_argnames", "n", {"n": 2})],
+)
+@pytest.mark.parametrize("options", [{}, {"static_nonarrays": True}])
+def test_static_arguments_may_be_said_by_an_iterator(name, value, named, options):
+    step = tg.function(repeated, **{name: iter([value])}, **options)
+    args = () if named else (2,)
+    for size in (2, 3):
+        assert step(jnp.arange(size), *args, **named).shape == (2 * size,)
+
+
+@pytest.mark.parametrize("name", ["donate_argnums", "donate_argnames"])
+def test_what_an_iterator_says_is_given_away(name):
+    x = jnp.arange(4.0)
+    donated = iter([0] if name == "donate_argnums" else ["x"])
+    step = tg.function(lambda x: x + 1, **{name: donated})
+    step(x) if name == "donate_argnums" else step(x=x)
+    assert x.is_deleted()
+
+
+def test_a_decorator_with_an_iterator_may_be_used_twice():
+    decorator = tg.function(static_argnames=iter(["n"]))
+    for _ in range(2):
+        assert decorator(repeated)(jnp.arange(2), n=2).shape == (4,)
+
+
+@pytest.mark.parametrize("captured", [1, 4096], ids=["small", "hoisted"])
+def test_options_of_xla_are_those_of_the_decoration(captured):
+    said = {"xla_cpu_enable_fast_math": False}
+    weights = jnp.ones((captured, 4))
+    step = tg.function(lambda x: x @ weights, compiler_options=said)
+    said["no_such_option"] = True
+    assert step(jnp.ones((1, captured))).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"static_argnums": 1.5},
+        {"static_argnums": ["n"]},
+        {"static_argnames": 3},
+        {"static_argnames": [3]},
+        {"donate_argnames": [3]},
+        {"compiler_options": 3},
+    ],
+)
+def test_a_bad_value_of_jits_keyword_has_jits_own_error(options):
+    def error_of(decorator):
+        with pytest.raises((TypeError, ValueError, AttributeError)) as caught:
+            decorator(repeated, **options)(jnp.ones(2), 2)
+        return caught.type, str(caught.value).partition("\n")[0]
+
+    assert error_of(tg.function) == error_of(jax.jit)

@@ -344,6 +344,13 @@ def test_the_level_is_that_of_the_rules_that_fired(function: Any, level: Numeric
     assert found.numerics is level
 
 
+@pytest.mark.parametrize("level", list(Numerics))
+def test_a_level_that_is_asked_for_comes_before_theirs(level: Numerics) -> None:
+    steps = pipeline("cse", Rewrite(extra=(by_a_sum,)), "dce")
+    found = tg.function(elevenfold, passes=steps).verify(X, numerics=level)
+    assert found.numerics is level
+
+
 def test_a_rule_that_breaks_its_class_is_named() -> None:
     wrong = dataclasses.replace(by_a_sum, name="test-wrong", numerics=Numerics.EXACT)
     steps = pipeline("cse", Rewrite(extra=(wrong,)), "dce")

@@ -41,9 +41,9 @@ def parse_arguments(fun: Any, args: Sequence[str], kwargs: Sequence[str]) -> Arg
     Raises:
         TracegraphError: a spec cannot be read, or the arguments do not fit the function.
     """
-    found = Arguments(
-        tuple(parse_spec(text, f"--arg {text}") for text in args), dict(map(_parse_kwarg, kwargs))
-    )
+    named = [_parse_kwarg(text) for text in kwargs]
+    _check_names([name for name, _ in named])
+    found = Arguments(tuple(parse_spec(text, f"--arg {text}") for text in args), dict(named))
     _check_signature(fun, found)
     return found
 
@@ -59,6 +59,18 @@ def _parse_kwarg(text: str) -> tuple[str, Any]:
             hint="write the parameter's name, an equals sign, and the spec",
         )
     return name, parse_spec(spec, f"--kwarg {text}")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TracegraphError(
+            f"the argument {twice} is given twice",
+            where=f"--kwarg {twice}",
+            expected="each name once",
+            found=f"{names.count(twice)} times --kwarg {twice}=",
+            hint="leave all but one of them out",
+        )
 
 
 def _check_signature(fun: Any, arguments: Arguments) -> None:

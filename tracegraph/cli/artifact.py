@@ -82,7 +82,7 @@ class _Called:
         self._exported = exported
         self.__name__ = self.__qualname__ = str(exported.fun_name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._exported.call(*args, **kwargs)
 
 

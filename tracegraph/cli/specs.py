@@ -227,7 +227,8 @@ def _check_width(dtype: Any, name: str, where: str) -> None:
 
 def _load_array(path: Path, where: str) -> Any:
     try:
-        found = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise TracegraphError(
             "the array cannot be read",

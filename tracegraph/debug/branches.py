@@ -71,7 +71,7 @@ class Branches(tuple[BothBranches, ...]):
 
 
 @boundary
-def both_branches(step: Callable[..., Any], *args: Any, **kwargs: Any) -> Branches:
+def both_branches(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Branches:
     """The conditions inside a function that compute every branch, because they were batched.
 
     Args:

@@ -75,7 +75,7 @@ def _cells(row: Constant) -> tuple[str, str, str, str]:
 
 
 @boundary
-def constants(step: Callable[..., Any], *args: Any, **kwargs: Any) -> Constants:
+def constants(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Constants:
     """The arrays that a function captures from closures and globals, for these arguments.
 
     Such an array is compiled into the program or held beside it: it is not seen as an argument, is

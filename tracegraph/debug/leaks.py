@@ -92,7 +92,7 @@ def _from_message(error: BaseException) -> str:
 
 
 @boundary
-def check_leaks(step: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+def check_leaks(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
     """Traces a function anew and sees to it that no value of the trace outlives it.
 
     What the function calls under ``jax.jit`` and has called before is in JAX's cache and not traced

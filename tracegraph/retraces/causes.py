@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tracegraph.retraces.described import Described, Leaf, short
+from tracegraph.retraces.described import Described, Leaf
+from tracegraph.written import short
 
 ADVICE: Final[Mapping[str, str]] = {
     "shape": "pad the argument to a few sizes, or name the dimension with input_signature",

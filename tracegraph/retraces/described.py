@@ -11,7 +11,7 @@ import types
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import jax
 import jax.core
@@ -19,8 +19,7 @@ import jax.core
 from compiler.lowering import jax_compat
 from tracegraph.signatures.signature import Signature
 from tracegraph.signatures.static_leaves import StaticLeaf
-
-_LONGEST: Final = 80
+from tracegraph.written import short, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,31 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """What is kept of a value that a trace depends on: two of them are one if nothing differs.
+
+    Attributes:
+        shown: its text, cut to a line.
+        text: the hash of the whole text.
+        own: the hash of the value, which tells apart what has one text.
+    """
+
+    shown: str
+    text: int
+    own: int
+
+    def __repr__(self) -> str:
+        return self.shown
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
     """A call, described.
 
     Attributes:
         leaves: each array by its path, such as ``batch['x'][0]``.
-        static: each static argument by its name, as text.
-        trees: the structure of each argument, as text.
+        static: each static argument by its name.
+        trees: the structure of each argument.
         settings: JAX's configuration.
         identity: which function object it was.
         captured: what the function object closes over, its defaults and its options: numbers and
@@ -58,8 +75,8 @@ class Described:
     """
 
     leaves: Mapping[str, Leaf]
-    static: Mapping[str, str]
-    trees: Mapping[str, str]
+    static: Mapping[str, Value]
+    trees: Mapping[str, Value]
     settings: Mapping[str, Any]
     identity: int
     captured: tuple[Any, ...]
@@ -86,29 +103,45 @@ def describe(
     positions, names = jax_compat.static_positions(jitted)
     places = {place + len(args) if place < 0 else place for place in positions}
     leaves: dict[str, Leaf] = {}
-    static: dict[str, str] = {}
-    trees: dict[str, str] = {}
+    static: dict[str, Value] = {}
+    trees: dict[str, Value] = {}
     given = [(signature.label(i), value, i in places) for i, value in enumerate(args)]
     given += [(name, value, name in names) for name, value in kwargs.items()]
     for label, value, is_static in given:
         if is_static:
-            static[label] = short(value)
+            static[label] = _value(value)
             continue
         paths, tree = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_static)
-        trees[label] = str(tree)
+        trees[label] = _value(tree)
         for path, leaf in paths:
             place = label + jax.tree_util.keystr(path)
             if _is_static(leaf):
-                static[place] = short(leaf)
+                static[place] = _value(leaf)
             else:
                 leaves[place] = _leaf(leaf)
-    own = inspect.unwrap(fun)
+    own = layers_of(fun)[-1]
     names_given = tuple(sorted(kwargs))
     return Described(leaves, static, trees, _settings(), identity, _captured(own), names_given)
 
 
+def layers_of(fun: Any) -> list[Any]:
+    """A function with all that it wraps, the innermost last."""
+    found: list[Any] = []
+    innermost = inspect.unwrap(fun, stop=found.append)  # which is asked of each, and stops at none
+    return [*found, innermost]
+
+
 def _is_static(leaf: Any) -> bool:
     return isinstance(leaf, StaticLeaf)
+
+
+def _value(value: Any) -> Value:
+    text = written(value.value if _is_static(value) else value)
+    try:
+        own = hash(value)
+    except Exception:  # jit says so in its own words, if it has to hash the value
+        own = 0
+    return Value(short(value if isinstance(value, str) else text), hash(text), own)
 
 
 def _leaf(value: Any) -> Leaf:
@@ -145,14 +178,19 @@ def _captured(fun: Any) -> tuple[Any, ...]:
     """What a function object holds of its surroundings."""
     if not isinstance(fun, types.FunctionType):
         return (_sign(fun),)
+    found = [*closed_over(fun), *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
+    return tuple(map(_sign, found))
+
+
+def closed_over(fun: Any) -> list[Any]:
+    """What is in the closure of a function."""
     found: list[Any] = []
-    for cell in fun.__closure__ or ():
+    for cell in getattr(fun, "__closure__", None) or ():
         try:
             found.append(cell.cell_contents)
         except ValueError:  # not assigned yet
             found.append(None)
-    found += [*(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
-    return tuple(map(_sign, found))
+    return found
 
 
 def _sign(value: Any) -> Any:
@@ -163,10 +201,3 @@ def _sign(value: Any) -> Any:
         return weakref.ref(value)  # the same object for as long as the value lives
     except TypeError:
         return object()
-
-
-def short(value: object) -> str:
-    """A value as text that fits on a line."""
-    text = repr(value) if not isinstance(value, str) else value
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from tracegraph.retraces.causes import ADVICE, Change, is_needless, nearest_changes
 from tracegraph.retraces.clock import Spent
-from tracegraph.retraces.described import Described
+from tracegraph.retraces.described import Described, closed_over, layers_of
 from tracegraph.userlines import is_in_loop, user_level
 
 WARN_AT: Final = 3
@@ -163,7 +163,9 @@ class History:
 
 
 _lock = threading.Lock()
-_histories: weakref.WeakKeyDictionary[Any, History] = weakref.WeakKeyDictionary()
+_histories: weakref.WeakKeyDictionary[Any, dict[tuple[Any, ...], History]] = (
+    weakref.WeakKeyDictionary()
+)
 LISTENERS: Final[list[Callable[[Retrace], None]]] = []
 """Called with each trace: the open ``expect`` blocks."""
 
@@ -175,9 +177,28 @@ def history_of(fun: Callable[..., Any], fallback: Any) -> History:
         fun: the user's function.
         fallback: an object that lives as long as the decorated function.
     """
-    code = getattr(inspect.unwrap(fun), "__code__", None)
+    layers = layers_of(fun)
+    code = getattr(layers[-1], "__code__", None)
     with _lock:
-        return _histories.setdefault(fallback if code is None else code, History())
+        known = _histories.setdefault(fallback if code is None else code, {})
+        return known.setdefault(_home(layers), History())
+
+
+def _home(layers: Sequence[Any]) -> tuple[Any, ...]:
+    """Where a function was written, and all that wraps it; code of two files may be equal.
+
+    A decorator may have its own way to wrap, as JAX's have: what it does is what that closes over.
+    """
+    wrappers = layers[:-1]
+    inside = [one for layer in wrappers for one in closed_over(layer) if inspect.isfunction(one)]
+    return tuple(map(_place, [*inside, *layers]))
+
+
+def _place(layer: Any) -> tuple[Any, ...]:
+    code = getattr(layer, "__code__", None)
+    if code is None:
+        return (type(layer).__qualname__,)
+    return (code.co_filename, code.co_firstlineno, code.co_name)
 
 
 def _warn(row: Retrace, times: int) -> None:

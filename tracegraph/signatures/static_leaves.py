@@ -23,6 +23,8 @@ from tracegraph.userlines import call_site
 jax_compat.hide_frames(__file__)
 
 _NUMBERS = (bool, int, float, complex)
+_NO_DATA = frozenset("OSUMm")
+"""Kinds of numpy's element types that JAX has none for: objects, texts, dates."""
 
 
 @final
@@ -115,14 +117,16 @@ class UnwrappingFunction:
         fun: the user's function.
     """
 
+    __slots__ = ("__dict__", "__weakref__", "fun")  # the dict is for the user's own attributes
+
     def __init__(self, fun: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(self, fun)
         self.fun = fun
 
     def __reduce__(self) -> tuple[Any, ...]:
         return UnwrappingFunction, (self.fun,)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
         plain_args, plain_kwargs = jax.tree.map(_value, (args, kwargs), is_leaf=_is_static)
         return self.fun(*plain_args, **plain_kwargs)
@@ -131,7 +135,8 @@ class UnwrappingFunction:
 def is_array(leaf: Any) -> bool:
     """Whether jit can take the leaf as data; Python's numbers are not meant."""
     shaped = hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-    return shaped or hasattr(leaf, "__jax_array__")
+    is_data = shaped and getattr(leaf.dtype, "kind", "") not in _NO_DATA
+    return is_data or hasattr(leaf, "__jax_array__")
 
 
 def _is_static(value: object) -> bool:

@@ -64,13 +64,25 @@ class SignedFunction:
         runs: how often the user's Python ran.
     """
 
+    # What is ours is not in the dict: jit copies that for the user to see.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_captures",
+        "_static",
+        "fun",
+        "runs",
+        "signature",
+        "symbols",
+    )
+
     def __init__(
         self,
         fun: Callable[..., Any],
         signature: Signature,
         static: Static = (frozenset(), frozenset()),
     ) -> None:
-        functools.update_wrapper(self, fun, updated=())
+        functools.update_wrapper(self, fun)
         self.fun = fun
         self.signature = signature
         self.symbols = Symbols(signature.name, signature.specs())
@@ -82,7 +94,7 @@ class SignedFunction:
         """Pickled by what it was made from: symbolic sizes belong to this process."""
         return SignedFunction, (self.fun, self.signature, self._static)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """The function's result; a call that does not fit the signature is refused."""
         bound = self.bind(args, kwargs)
         has_state = bool(nnx_objects.stateful_leaves((args, kwargs)))  # which it may change

@@ -16,11 +16,10 @@ from compiler.lowering.convert_types import to_type
 from tracegraph.program import Program
 from tracegraph.signatures.signature import Signature, Static
 from tracegraph.signatures.static_leaves import StaticLeaf
+from tracegraph.written import written
 
 _SHOWN: Final = 3
 _LONGEST: Final = 60
-_SLOT: Final = object()
-"""Stands for an array whose path is asked for."""
 _HEADINGS: Final = ("arguments", "static", "bucket", "ops before", "after", "ms")
 
 
@@ -29,12 +28,13 @@ class CallFacts:
     """What a call says beside the types of its arrays; cheap to take, read only by the table.
 
     Attributes:
-        trees: the name and the structure of each argument that is not static, in jit's order.
+        leaves: the argument and the way inside it to each leaf of those that are not static, in
+            jit's order, with the leaf itself if that is a static one.
         static: the name and the text of each static argument.
         bucket: the buckets that its sizes are, in words.
     """
 
-    trees: tuple[tuple[str, Any], ...]
+    leaves: tuple[tuple[str, Any, StaticLeaf | None], ...]
     static: tuple[str, ...]
     bucket: str
 
@@ -115,7 +115,7 @@ def call_facts(
     named = [(signature.label(i), arg) for i, arg in enumerate(args)]
     named += sorted(kwargs.items())
     return CallFacts(
-        tuple((name, jax.tree.structure(arg)) for name, arg in named if name not in fixed),
+        tuple(leaf for name, arg in named if name not in fixed for leaf in _spread(name, arg)),
         tuple(f"{name} = {_text(arg)}" for name, arg in named if name in fixed),
         bucket,
     )
@@ -137,28 +137,34 @@ def compiled_signature(facts: CallFacts, jaxpr: Any, program: Program) -> Compil
     )
 
 
+def _spread(name: str, arg: Any) -> Iterator[tuple[str, Any, StaticLeaf | None]]:
+    """The leaves of an argument; an array is not kept alive."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(arg, is_leaf=_is_static)[0]:
+        yield name, path, leaf if _is_static(leaf) else None
+
+
 def _leaves(facts: CallFacts) -> tuple[list[str], list[str]]:
     """The paths of all arrays, and the paths and texts of all static leaves."""
-    arrays: list[str] = []
-    static: list[str] = []
-    for name, tree in facts.trees:
-        filled = jax.tree.unflatten(tree, [_SLOT] * tree.num_leaves)
-        flat, _ = jax.tree_util.tree_flatten_with_path(filled, is_leaf=_is_slot)
-        paths = [(name + jax.tree_util.keystr(path), leaf) for path, leaf in flat]
-        arrays += [path for path, leaf in paths if leaf is _SLOT]
-        static += [f"{path} = {_text(leaf.value)}" for path, leaf in paths if leaf is not _SLOT]
+    paths = [(name + jax.tree_util.keystr(path), leaf) for name, path, leaf in facts.leaves]
+    arrays = [path for path, leaf in paths if leaf is None]
+    static = [f"{path} = {_text(leaf.value)}" for path, leaf in paths if leaf is not None]
     return arrays, static
 
 
-def _is_slot(value: object) -> bool:
-    return value is _SLOT or isinstance(value, StaticLeaf)
+def _is_static(value: object) -> bool:
+    return isinstance(value, StaticLeaf)
 
 
 def _text(value: object) -> str:
+    text = written(value, _named)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _named(value: object) -> str:
+    """The name of a function or class, the text of anything else."""
     if callable(value) and hasattr(value, "__qualname__"):
         return str(value.__qualname__)
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return repr(value)
 
 
 def _short(texts: Sequence[str]) -> str:

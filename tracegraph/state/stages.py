@@ -21,6 +21,19 @@ Serve = Callable[[Callable[..., Any], Any, Any], Any]
 """Runs a function of packed arguments on a call's arguments."""
 
 
+def forwarded(stand_in: Any, slot: str, name: str) -> Any:
+    """An attribute of what an object stands for.
+
+    Args:
+        stand_in: the object.
+        slot: where it keeps what it stands for; a copy that is being made does not have it yet.
+        name: the attribute's; Python's own protocols are not for another object.
+    """
+    if name == slot or name.startswith("__"):
+        raise AttributeError(f"{type(stand_in).__name__!r} object has no attribute {name!r}")
+    return getattr(getattr(stand_in, slot), name)
+
+
 class LoweredOfObjects:
     """A ``jax.stages.Lowered`` whose compiled form takes objects.
 
@@ -38,7 +51,7 @@ class LoweredOfObjects:
         return CompiledOfObjects(self._lowered.compile(*args, **kwargs), self._serve)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._lowered, name)
+        return forwarded(self, "_lowered", name)
 
 
 class CompiledOfObjects:
@@ -53,9 +66,9 @@ class CompiledOfObjects:
         self._compiled = compiled
         self._serve = serve
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Runs it on the caller's objects."""
         return self._serve(self._compiled, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiled, name)
+        return forwarded(self, "_compiled", name)

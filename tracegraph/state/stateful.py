@@ -203,7 +203,7 @@ class StatefulFunction:
         objects = nnx_objects.merge_outside(*changed)
         return replaced(result, objects[prepared.structure.count :], is_packed)
 
-    def pure(self, *args: Any, **kwargs: Any) -> Any:
+    def pure(self, /, *args: Any, **kwargs: Any) -> Any:
         """The user's function on packed arguments: its result, and what it changed."""
         captured = kwargs.pop(CAPTURED, [])
         given = [

@@ -11,6 +11,12 @@ def test_levels_and_their_names_are_the_same_thing() -> None:
     assert list(LEVELS) == ["exact", "rounding", "reassociate", "fast"]
 
 
+def test_a_level_stands_for_itself() -> None:
+    assert [parse_level(level) for level in Numerics] == list(Numerics)
+    with pytest.raises(TracegraphError, match="no numerics level named 0"):
+        parse_level(0)
+
+
 def test_each_level_admits_all_below_it() -> None:
     assert Numerics.EXACT < Numerics.ROUNDING < Numerics.REASSOCIATE < Numerics.FINITE
 

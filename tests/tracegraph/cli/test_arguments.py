@@ -85,6 +85,20 @@ def test_a_file_gives_its_array(tmp_path):
     assert parse_spec(f"{tmp_path}/x.npy", "--arg").tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04damaged", b"\x93NUMPY", b"text"])
+def test_a_file_without_an_array_is_told(tmp_path, content):
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(TracegraphError, match="the array cannot be read"):
+        parse_spec(f"{tmp_path}/x.npy", "--arg")
+
+
+def test_a_file_of_several_arrays_is_told(tmp_path):
+    np.savez(tmp_path / "x", a=np.ones(3))
+    (tmp_path / "x.npz").rename(tmp_path / "x.npy")
+    with pytest.raises(TracegraphError, match="the array cannot be read"):
+        parse_spec(f"{tmp_path}/x.npy", "--arg")
+
+
 F32 = jax.ShapeDtypeStruct((3,), jnp.float32)
 I32 = jax.ShapeDtypeStruct((), jnp.int32)
 
@@ -282,6 +296,18 @@ def test_arguments_that_do_not_fit_are_told():
         "  expected: scaled(x, scale=1.0)\n"
         "  found: 0 --arg and 1 --kwarg\n"
         "  what to do: give one --arg SPEC per parameter, in order, or --kwarg NAME=SPEC"
+    )
+
+
+def test_a_keyword_that_is_given_twice_is_told():
+    with pytest.raises(TracegraphError) as caught:
+        parse_arguments(scaled, ["f32[2]"], ["scale=2.0", "scale=3.0"])
+    assert str(caught.value) == (
+        "the argument scale is given twice\n"
+        "  where: --kwarg scale\n"
+        "  expected: each name once\n"
+        "  found: 2 times --kwarg scale=\n"
+        "  what to do: leave all but one of them out"
     )
 
 

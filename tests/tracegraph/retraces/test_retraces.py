@@ -60,6 +60,29 @@ def test_a_static_value():
     assert str(found) == "static value of y: a -> b"
 
 
+class Silent:
+    """Values of one text."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __hash__(self):
+        return self.number
+
+    def __eq__(self, other):
+        return isinstance(other, Silent) and self.number == other.number
+
+    def __repr__(self):
+        return "Silent()"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [((*range(99), 1), (*range(99), 2)), (Silent(1), Silent(2)), (-1, -2)]
+)
+def test_static_values_that_look_the_same(first, second):
+    assert cause_of((X, first), (X, second), static_argnames="y").kind == "static value"
+
+
 def test_a_static_value_by_its_place_that_is_passed_by_name():
     step = tg.function(lambda x, y: x + len(y), static_argnums=1)
     step(X, y="a")
@@ -158,6 +181,29 @@ def test_the_warning_says_how_long_it_took():
     with pytest.warns(tg.RetraceWarning) as seen:
         step(np.ones(4))
     assert int(re.search(r"took (\d+) ms", str(seen[0].message))[1]) >= 50
+
+
+def test_a_function_and_what_wraps_it_have_histories_of_their_own():
+    def loss(x):
+        return jnp.sum(jnp.sin(x))
+
+    steps = [tg.function(fun) for fun in (loss, jax.grad(loss), jax.vmap(loss))]
+    for step in steps:
+        step(X[0] if step is not steps[-1] else X)
+    assert [len(step.retraces()) for step in steps] == [1, 1, 1]
+    tg.function(jax.grad(loss))(X[0])
+    assert [len(step.retraces()) for step in steps] == [1, 2, 1]
+
+
+def test_equal_code_of_two_files_has_two_histories():
+    def made(path):
+        names = {}
+        exec(compile("f = lambda x: x + 1", path, "exec"), names)
+        return tg.function(names["f"])
+
+    first, second = made("one.py"), made("two.py")
+    first(X), second(X)
+    assert [len(step.retraces()) for step in (first, second)] == [1, 1]
 
 
 def test_a_function_decorated_in_a_loop_is_warned_of():

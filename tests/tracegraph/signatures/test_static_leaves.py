@@ -186,6 +186,31 @@ def test_with_a_signature_and_buckets():
     assert sorted(map(tuple, seen)) == [("a",), ("b",)]
 
 
+def test_texts_of_numpys_are_no_arrays():
+    step, seen = traced(lambda x, mode: x * len(mode))
+    for mode in (np.str_("ab"), np.str_("abc")):
+        np.testing.assert_array_equal(step(X, mode), X * len(mode))
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    "leaf", [np.array(["a", "b"]), np.array([None]), np.array(["2026-01-01"], "M8[D]")]
+)
+def test_arrays_that_jax_has_no_type_for_are_no_data(leaf):
+    step, _ = traced(lambda x, mode: x)
+    with pytest.raises(tg.TracegraphError, match="is neither an array nor hashable"):
+        step(X, leaf)
+
+
+@pytest.mark.parametrize(
+    "leaf", [jnp.ones(2, jnp.bfloat16), np.ones(2, jnp.bfloat16), jax.random.key(0), np.True_]
+)
+def test_what_jax_has_a_type_for_is_data(leaf):
+    step, seen = traced(lambda x, mode: mode)
+    step(X, leaf)
+    assert [len(static) for static in seen] == [0]
+
+
 def test_without_jit():
     step, _ = traced(lambda x, mode: x * 2 if mode == "a" else x)
     with jax.disable_jit():

@@ -315,9 +315,12 @@ def test_without_jit_the_python_runs_as_it_is():
             ours(np.ones((2, 5), "float32"))
 
 
+@pytest.mark.parametrize("called", [False, True])
 @pytest.mark.parametrize("way", ["deepcopy", "cloudpickle"])
-def test_copies_keep_the_signature(way):
+def test_copies_keep_the_signature(way, called):
     signed = tg.function(mlp, input_signature=ROWS, buckets=None, static_nonarrays=True)
+    if called:
+        signed(rows(2))
     assert pickle.loads(pickle.dumps(ROWS)) == ROWS
     assert signed.__wrapped__ is mlp
     assert signed.__name__ == "mlp"
@@ -330,6 +333,21 @@ def test_copies_keep_the_signature(way):
         np.testing.assert_array_equal(again(rows(size)), signed(rows(size)))
     with pytest.raises(tg.TracegraphError, match="does not fit"):
         again(np.ones((2, 5), np.float32))
+
+
+@pytest.mark.parametrize(
+    "options", [{"input_signature": ROWS}, {"static_nonarrays": True}], ids=lambda o: next(iter(o))
+)
+def test_the_attributes_are_those_of_the_users_function(options):
+    def base(x):
+        return x + 1
+
+    base.mine, base.signature, base.fun, base.runs = 1, "signature", "fun", "runs"
+    step, plain = tg.function(base, **options), jax.jit(base)
+    np.testing.assert_array_equal(step(rows(2)), rows(2) + 1)
+    names = [{name for name in vars(one) if not name.startswith("__")} for one in (step, plain)]
+    assert names[0] == names[1]
+    assert (step.mine, step.signature, step.fun, step.runs) == (1, "signature", "fun", "runs")
 
 
 def test_errors_of_the_users_own_keep_their_type():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +68,42 @@ def test_long_static_values_are_cut_and_functions_named():
     assert row.static[0].startswith("f = ")
     assert "sin" in row.static[0]
     assert len(row.static[1]) < 80
+
+
+@jax.tree_util.register_pytree_node_class
+class Strict:
+    """A class that holds arrays and nothing else."""
+
+    def __init__(self, value):
+        if not isinstance(value, jax.Array):
+            raise TypeError(f"not an array: {value!r}")
+        self.value = value
+
+    def tree_flatten(self):
+        return (self.value,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+        return cls(*children)
+
+
+def test_a_class_that_holds_arrays_alone_has_a_row():
+    step = tg.function(lambda s, mode: Strict(s["a"].value + 1), static_nonarrays=True)
+    step({"a": Strict(jnp.ones(4))}, "train")
+    (row,) = step.signatures()
+    assert row.arguments == ("s['a'][<flat index 0>]: f32[4]",)
+    assert row.static == ("mode = 'train'",)
+
+
+def test_a_row_keeps_no_array_alive():
+    step = tg.function(lambda x: x["a"] + 1)
+    x = np.ones(3, np.float32)
+    watched = weakref.ref(x)
+    step({"a": x})
+    del x
+    gc.collect()
+    assert watched() is None
+    assert step.signatures()[0].arguments == ("x['a']: f32[3]",)
 
 
 def test_it_is_a_sequence():

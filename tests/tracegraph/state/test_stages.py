@@ -1,5 +1,7 @@
 """Functions of nnx objects lowered and compiled ahead of time."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,3 +82,14 @@ def test_what_else_there_is_to_ask():
     lowered = tg.function(count).lower(Counting(), X)
     assert "stablehlo" in lowered.as_text()
     assert lowered.compile().cost_analysis()
+
+
+def test_stages_can_be_copied():
+    step, module = tg.function(count), Counting()
+    lowered = copy.copy(step.lower(module, X))
+    compiled = copy.copy(lowered.compile())
+    assert lowered.as_text()
+    compiled(module, X)
+    assert module.count[...] == 1
+    assert not hasattr(compiled, "__len__")
+    assert not hasattr(compiled, "nothing_of_this_name")
