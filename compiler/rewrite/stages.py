@@ -35,7 +35,7 @@ class Stage:
 
     Attributes:
         sizes: how long each loop's axis is.
-        least: how many elements a large value has, which is never stored.
+        least: how many elements a large value has, which is never stored but as one of the sums.
         ends: where the axes lie at each op, loop by loop.
         places: where they lie in each value that the ops make, sums over an axis left out.
         sums: the results that are sums over the axis of a loop, with their places.
