@@ -89,12 +89,14 @@ class Dispatcher:
 
     def _on_object(self, direct: Any, compile: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A miss of the callable whose C++ dispatch does not walk through objects."""
-        if self.state is not None and self.state.is_functional:
-            return jax_compat.uncached(direct(*args, **kwargs))
-        answer = self._with_objects(args, kwargs)
-        if answer is not None:
-            return answer
-        if jax_compat.learn_classes((args, kwargs), nnx_objects.is_stateful):
+        if self.state is None or not self.state.is_functional:
+            answer = self._with_objects(args, kwargs)
+            if answer is not None:
+                return answer
+        # Static arguments are compared as they are: with nothing else that is new, the other
+        # callable's call would be this one over again.
+        given = jax_compat.dynamic_arguments(self._specializer.full, args, kwargs)
+        if jax_compat.learn_classes(given, nnx_objects.is_stateful, nnx_objects.is_state):
             return jax_compat.uncached(direct(*args, **kwargs))
         return self._on_call(compile, args, kwargs)
 

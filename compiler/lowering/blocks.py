@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from compiler.analysis.axes import Ends
@@ -91,9 +92,10 @@ class Step:
             params = {**params, sized: shape}
         if self.op.name == "dot_general":
             return [self._product(operands)]
+        if self.op.name == "iota":
+            return [self._numbers(params, window)]
         found = self._primitive.bind(*operands, **params)
-        results = found if self._primitive.multiple_results else [found]
-        return [self._shifted(results[0], window)] if self.op.name == "iota" else results
+        return found if self._primitive.multiple_results else [found]
 
     def _product(self, operands: Sequence[Any]) -> Any:
         """A product without the axes of which a block has one place: XLA is best at matrices."""
@@ -111,13 +113,16 @@ class Step:
     def _bound(self, left: Any, right: Any, numbers: Any) -> Any:
         return self._primitive.bind(left, right, **{**self._params, "dimension_numbers": numbers})
 
-    def _shifted(self, count: Any, window: Window) -> Any:
-        """Numbers that count along the axis of a loop begin where the block does."""
-        along = integer(self.op, "dimension")
+    def _numbers(self, params: Mapping[str, Any], window: Window) -> Any:
+        """Numbers that count along the axis of a loop begin where the block does.
+
+        They are counted as integers: a narrow float cannot hold where a late block begins.
+        """
+        count = self._primitive.bind(**{**params, "dtype": np.dtype(np.int32)})
         for place, start in zip(self._result, window.starts, strict=True):
-            if place == along:
+            if place == integer(self.op, "dimension"):
                 count = count + jnp.asarray(start, count.dtype)
-        return count
+        return lax.convert_element_type(count, params["dtype"])
 
 
 _TRANSPOSED: Final = (((0,), (1,)), ((), ()))

@@ -171,12 +171,16 @@ def _same_bits(one: jax.Array, other: jax.Array) -> bool:
 
 
 def _is_large(var: Any, value: Any) -> bool:
-    """Whether a constant is a plain array on one device, and large."""
+    """Whether a constant is a plain array on one device, and large.
+
+    The copy that is passed has the type of a plain array: not weak, no wider than is set, in the
+    device's own memory, without a sharding in its type. A constant of another type stays one.
+    """
     dtype, aval = getattr(value, "dtype", None), var.aval
-    if not isinstance(dtype, np.dtype) or dtype != getattr(aval, "dtype", None):
+    if not isinstance(dtype, np.dtype) or dtype != jax.dtypes.canonicalize_dtype(dtype):
         return False
-    if getattr(aval, "weak_type", False) or dtype != jax.dtypes.canonicalize_dtype(dtype):
-        return False  # the copy would be of another type: not weak, and no wider than is set
+    if aval != jax_compat.make_shaped(np.shape(value), dtype, weak_type=False):
+        return False
     if isinstance(value, jax.Array) and len(value.sharding.device_set) > 1:
         return False
     return _nbytes(aval) >= MIN_BYTES

@@ -74,11 +74,14 @@ def is_high(value: Any) -> bool:
     return nnx is not None and isinstance(value, nnx.module.Variable) and not is_variable(value)
 
 
-def is_boundary(value: Any) -> bool:
-    """Where a search for nnx objects in a tree of arguments stops.
+def is_state(value: Any) -> bool:
+    """Whether it is a plain tree of values, as ``nnx.split`` makes it: nothing in it is updated."""
+    nnx = loaded()
+    return nnx is not None and isinstance(value, nnx.states)
 
-    A ``State`` is a plain tree of values, as ``nnx.split`` gives it: nothing in it is updated.
-    """
+
+def is_boundary(value: Any) -> bool:
+    """Where a search for nnx objects in a tree of arguments stops."""
     nnx = loaded()
     return nnx is not None and isinstance(value, (nnx.objects, nnx.module.Variable, *nnx.states))
 

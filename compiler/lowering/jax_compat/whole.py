@@ -26,12 +26,15 @@ REGISTRY.__name__ = "REGISTRY"  # pyright: ignore[reportAttributeAccessIssue]
 _KNOWN: Final[set[type]] = set()
 
 
-def learn_classes(tree: Any, is_whole: Callable[[Any], bool]) -> bool:
+def learn_classes(
+    tree: Any, is_whole: Callable[[Any], bool], is_values: Callable[[Any], bool]
+) -> bool:
     """Adds the classes of a tree to the registry, but for objects that are to stay whole.
 
     Args:
-        tree: arguments of a call that C++ could not dispatch.
+        tree: the arguments of a call that C++ could not dispatch, without static ones.
         is_whole: whether an object stays whole.
+        is_values: whether an object is a tree of values alone, whatever classes are in it.
 
     Returns:
         Whether the tree has an object that was new to the registry, or stays whole.
@@ -41,8 +44,11 @@ def learn_classes(tree: Any, is_whole: Callable[[Any], bool]) -> bool:
         if is_whole(leaf) or type(leaf) in _KNOWN:
             continue
         _KNOWN.add(type(leaf))
+        if is_values(leaf):
+            REGISTRY.register_node(type(leaf), tree_util.dispatch_registry.flatten, _never)
+            continue
         REGISTRY.register_node(type(leaf), _flatten_one_level, _never)
-        learn_classes(leaf, is_whole)
+        learn_classes(leaf, is_whole, is_values)
     return bool(unknown)
 
 
@@ -57,11 +63,11 @@ def _is_own_tuple(node: Any) -> bool:
 
 
 def _is_node(leaf: Any) -> bool:
-    """Whether JAX itself would walk through an object."""
+    """Whether JAX itself would walk through an object, a key of random numbers among them."""
     return _flatten_one_level(leaf) is not None
 
 
-_flatten_one_level: Final = tree_util.default_registry.flatten_one_level
+_flatten_one_level: Final = tree_util.dispatch_registry.flatten_one_level
 
 
 def _never(*parts: Any) -> Any:

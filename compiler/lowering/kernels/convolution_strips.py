@@ -2,10 +2,10 @@
 
 A few results beside each other are read as one of more features, and so are the elements of a row
 that they are made of. XLA's libraries for the CPU are made for many features: Eigen takes no longer
-for eight than for one, and YNNPACK up to twenty times as long for three features that become 17 to
-32 as for three that become 64. A result's weights are zero for what only its neighbours read, and
-in a sum a zero times an infinity is nan; so where the image is not finite, the convolution is
-computed after all.
+for eight than for one, and with AVX-512 YNNPACK up to twenty times as long for three features that
+become 17 to 32 as for three that become 64. A result's weights are zero for what only its
+neighbours read, and in a sum a zero times an infinity is nan; so where the image is not finite, the
+convolution is computed after all.
 """
 
 # JAX annotates its functions in part only.
@@ -21,6 +21,7 @@ from typing import Any, Final
 import jax.numpy as jnp
 from jax import lax
 
+from compiler.lowering.kernels import processor
 from compiler.lowering.kernels.convolution_forms import convolve, kernel_of, plain
 from compiler.lowering.kernels.convolution_guards import (
     both,
@@ -166,12 +167,18 @@ def _is_slow_in_eigen(m: Match) -> str | None:
     c = convolution_of(m.root)
     if c.features > FEW or c.out_features > MOST_OF_EIGEN:
         return _features(c)
+    if c.strides[-1] == 1:
+        return None
     is_shared = 2 * c.strides[-1] <= c.window[-1] + 1
-    return None if is_shared else "neighbouring results read few of the same elements"
+    if c.features > 1 or c.strides[-1] > 2 or not is_shared:
+        return "neighbouring results read few of the same elements"
+    return None if any(map(any, c.padding)) else "Eigen need not pad"
 
 
 def _is_slow_in_ynnpack(m: Match) -> str | None:
-    """Whether XLA gives it to YNNPACK, which is slow for that many features."""
+    """Whether XLA gives it to YNNPACK, which is slow for that many features with AVX-512 only."""
+    if not processor.has_wide_vectors():
+        return "YNNPACK is fast on this processor"
     c = convolution_of(m.root)
     if c.features == COLOURS and c.out_features <= MAX_RESULTS:
         return is_for_ynnpack(c)

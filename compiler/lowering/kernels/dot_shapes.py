@@ -25,8 +25,11 @@ from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import FLOAT, op, var
 from compiler.rewrite.rule import example
 
-MIN_ELEMENTS: Final = 1 << 18
-"""Of each operand: smaller ones are copied in no time."""
+MIN_ELEMENTS: Final = (1 << 10, 1 << 14)
+"""Of the smaller operand and of the larger one: what is smaller is copied in no time.
+
+The gradients of layers of 64 over 1,440 and 2,400 points took 1.2 times as long as their arrays
+were, of a layer of one feature three times as long."""
 
 MIN_RESULT: Final = 1 << 18
 """Elements of a batch of products from which on the order of its operands can be measured.
@@ -82,8 +85,9 @@ def _result_is_large(m: Match) -> str | None:
 
 
 def _is_large(m: Match) -> str | None:
-    smallest = min(product(shape(value)) for value in m.root.operands)
-    return None if smallest >= MIN_ELEMENTS else "an operand is small"
+    sizes = sorted(product(shape(value)) for value in m.root.operands)
+    are_enough = all(size >= least for size, least in zip(sizes, MIN_ELEMENTS, strict=True))
+    return None if are_enough else "an operand is small"
 
 
 _x, _y = var("x", FLOAT), var("y", FLOAT)

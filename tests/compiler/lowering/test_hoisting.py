@@ -164,6 +164,29 @@ def test_a_weak_type_stays():
     assert found.jaxpr.out_avals[0].weak_type
 
 
+def test_arrays_of_another_memory_stay():
+    weights = jax.device_put(_weights(), jax.memory.Space.Host)
+    assert hoist_constants(jax.make_jaxpr(lambda: weights)()) is None
+
+
+def test_arrays_with_a_sharding_in_their_type_stay():
+    axes = (jax.sharding.AxisType.Explicit,)
+    mesh = jax.make_mesh((1,), ("x",), axis_types=axes, devices=jax.devices()[:1])
+    places = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x", None))
+    weights = jax.device_put(_weights(), places)
+    assert hoist_constants(jax.make_jaxpr(lambda: weights)()) is None
+
+
+def test_references_stay():
+    """Read as an array, a reference would be read element by element."""
+    state = jax.new_ref(_weights())
+
+    def doubled(x):
+        return x + state[...]
+
+    assert hoist_constants(jax.make_jaxpr(doubled)(jnp.float32(1))) is None
+
+
 @pytest.mark.usefixtures("x64")
 def test_wider_numbers_than_are_made_here_stay():
     wide = jnp.arange(_TOTAL // 4) + (1 << 40)

@@ -99,6 +99,12 @@ def counted(x, y):
     return jnp.max(x @ y.T + lax.broadcasted_iota(jnp.float32, (60, 50), 0), 1)
 
 
+def counted_narrowly(x, y):
+    """Beyond 256 not every whole number is one of this type, and a block begins at 570."""
+    rows = lax.broadcasted_iota(jnp.bfloat16, (600, 50), 0).astype(jnp.float32)
+    return jnp.max(x @ y.T + rows, 1)
+
+
 def in_a_loop(q, k, v):
     return lax.scan(lambda x, _: (attention(x, k, v), None), q, None, length=2)[0]
 
@@ -309,3 +315,10 @@ def test_explain_says_what_was_done():
 def test_no_rows_at_a_time_are_none():
     passes = DEFAULT_PIPELINE.replace("tile-rows", "tile-rows{min_elements=1024,rows=0}")
     assert fired(tg.function(attention, passes=passes), *heads()) == 0
+
+
+def test_narrow_floats_count_rows_as_xla_does():
+    x, y = jnp.zeros((600, WIDTH)), draw(50, WIDTH)
+    step = tg.function(counted_narrowly, passes=SMALL)
+    assert RULE in {firing.rule for firing in step.trace(x, y).rewrites}
+    np.testing.assert_array_equal(step(x, y), jax.jit(counted_narrowly)(x, y))

@@ -245,6 +245,18 @@ def test_narrow_sums_are_not_carried():
     assert not apply(RULES["scan-condensed-output"], captured).log.firings
 
 
+@pytest.mark.parametrize(("runs", "is_carried"), [(4096, True), (4097, False)])
+def test_long_sums_are_not_carried(runs, is_carried):
+    """Each run would round what is summed so far: of a million numbers 1e-4 is lost."""
+
+    def total(x):
+        return loop(lambda c, t: (c // 2 + t, c * c + 1), x)[1].sum()
+
+    for kind, expected in (("f32", is_carried), ("i32", True)):
+        captured = base_case(example(total, f"{kind}[{runs}]")).captured
+        assert bool(apply(RULES["scan-condensed-output"], captured).log.firings) == expected
+
+
 def test_carries_that_only_look_alike_stay_apart():
     case = example(
         lambda x, c: lax.scan(lambda c, t: ((c[0] + t, c[1] + t * 2), None), (c, c), x)[0],

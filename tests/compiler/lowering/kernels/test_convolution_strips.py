@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tracegraph as tg
-from compiler.lowering.kernels import KERNELS
+from compiler.lowering.kernels import KERNELS, processor
 from tests.compiler.lowering.kernels.forced import both, numbers
 
 NAMES = ("narrow-convolution-by-strips", "colour-convolution-by-strips")
@@ -105,13 +105,18 @@ def test_few_results_of_few_features():
     assert used(convolution(), (16, 64, 64, 6), (3, 3, 6, 16)) == narrow
     assert used(convolution(2), (64, 28, 28, 1), (5, 5, 1, 6)) == narrow
     assert used(convolution(), (16, 64, 64, 7), (3, 3, 7, 16)) == set()
+    assert used(convolution(2), (64, 28, 28, 3), (5, 5, 3, 6)) == set()
+    assert used(convolution(2, "VALID"), (64, 28, 28, 1), (5, 5, 1, 6)) == set()
+    assert used(convolution(4, "VALID"), (17, 60, 60, 4), (8, 8, 4, 16)) == set()
     assert used(convolution(4), (64, 30, 30, 1), (5, 5, 1, 6)) == set()  # little is read twice
     assert used(convolution(1, "VALID"), (64, 64, 5, 3), (3, 5, 3, 16)) == set()  # one in a row
     assert used(convolution(), (1, 8, 8, 1), (3, 3, 1, 8)) == set()
 
 
-def test_colours_become_17_to_32_features():
-    colours = {NAMES[1]} if KERNELS[NAMES[1]].is_current else set()
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_colours_become_17_to_32_features(is_wide, monkeypatch):
+    monkeypatch.setattr(processor, "has_wide_vectors", lambda: is_wide)
+    colours = {NAMES[1]} if is_wide and KERNELS[NAMES[1]].is_current else set()
     for features in (17, 32):
         for stride in (1, 2):
             shapes = (16, 64, 64, 3), (3, 3, 3, features)

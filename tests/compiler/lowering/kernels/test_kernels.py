@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compiler.lowering.check_rule import check_rule
-from compiler.lowering.kernels import GROUPS, KERNELS
+from compiler.lowering.kernels import GROUPS, KERNELS, processor
 from compiler.lowering.rule_cases import apply, base_case
 from compiler.passes.manager import PassManager
 from compiler.passes.pipeline import parse_pipeline
@@ -38,7 +38,8 @@ def reason_against(kernel, program):
 
 
 @pytest.mark.parametrize(("kernel", "evidence"), EVIDENCE)
-def test_the_kernel_is_used_where_it_was_measured(kernel, evidence):
+def test_the_kernel_is_used_where_it_was_measured(kernel, evidence, monkeypatch):
+    monkeypatch.setattr(processor, "has_wide_vectors", lambda: True)
     captured = base_case(evidence.program).captured
     pipeline = parse_pipeline("lower-platform{numerics=fast}")
     run = PassManager(pipeline).run(captured)

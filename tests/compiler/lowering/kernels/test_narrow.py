@@ -28,7 +28,32 @@ USED = {
     "middle of points": (lambda x: x.mean(0), wide(3)),
     "distances": (lambda x: jnp.exp(-squared_distances(x, x)), POINTS),
 }
+
+
+def shifted(x, combine):
+    """A window of the image that begins anywhere, against what does not move."""
+
+    def step(i, seen):
+        start = (0, i // 9, i % 9, 0)
+        part = jax.lax.dynamic_slice(x, start, (2, 48, 48, 3))
+        return seen + combine((part - x[:, :48, :48]) ** 2)
+
+    return jax.lax.fori_loop(0, 81, step, jnp.zeros((2, 48, 48)))
+
+
+def from_row(x):
+    """Distances to one point after the other, of which only its row moves."""
+
+    def step(i, seen):
+        return seen + jnp.exp(-((x - x[i]) ** 2).sum(-1))
+
+    return jax.lax.fori_loop(0, 9, step, jnp.zeros(len(x)))
+
+
+USED["distances one by one"] = (from_row, wide(3))
 LEFT = {
+    "shifted image": (lambda x: shifted(x, lambda d: jnp.exp(-d.sum(-1))), IMAGES),
+    "largest of a shifted image": (lambda x: shifted(x, lambda d: d.max(-1)), IMAGES),
     "nearest point": (lambda x: squared_distances(x, x + 1).min(1), POINTS),
     "sum of all": (lambda x: jnp.sin(x.sum(-1)).sum(), wide(3)),
     "sixteen": (lambda x: x.sum(-1), wide(16)),

@@ -79,6 +79,14 @@ def test_solves_of_many_matrices(columns):
     np.testing.assert_allclose(step(a, b), expected, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize(("systems", "columns", "is_used"), [(5, 1500, False), (64, 64, True)])
+def test_few_systems_of_many_columns_are_the_librarys(systems, columns, is_used):
+    a, b = jnp.tile(jnp.eye(4) + 1, (systems, 1, 1)), jnp.ones((systems, 4, columns))
+    solve = jax.vmap(lambda a, b: jax.scipy.linalg.solve_triangular(a, b, lower=True))
+    fired = {firing.rule for firing in tg.function(solve).trace(a, b).rewrites}
+    assert ("triangular-solve-written-out" in fired) == is_used
+
+
 def test_solves_see_derivatives_and_batches():
     """Under somebody else's transformation the solve keeps its rules."""
     a, b = jnp.asarray(_matrices(0, 4, 600)), jnp.ones((600, 4, 1))
