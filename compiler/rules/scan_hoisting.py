@@ -14,20 +14,15 @@ from jax import lax
 
 from compiler.analysis.cost import VIEWS, nbytes
 from compiler.ir.graph import CONSTANT, Operation, Value
-from compiler.ops.definition import lookup
-from compiler.ops.elementwise import TRANSCENDENTAL
 from compiler.rewrite.expression import shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import op
 from compiler.rewrite.regions import Outside, ops_behind
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rewrite.scans import Scan, ScanDraft
-
-MAX_GROWN_BYTES: Final = 1 << 26
-"""A value that is larger than all it is made from is held through a loop up to this size."""
+from compiler.rules.work import MAX_GROWN_BYTES, is_work
 
 _DOTS: Final = frozenset({"dot_general", "conv_general_dilated"})
-_LIGHT_FAMILIES: Final = frozenset({"elementwise", "shape"})
 
 
 def _invariants(m: Match) -> Replacement:
@@ -88,18 +83,12 @@ def _is_worth_it(value: Value, reader: Operation, chain: Sequence[Operation]) ->
         return True
     if producer in VIEWS or producer in ("broadcast_in_dim", "iota"):
         return False
-    is_light = not any(map(_is_heavy, chain))
+    is_light = not any(map(is_work, chain))
     return not (is_light and (grows or not shape(value)))
 
 
 def _leaves(chain: Iterable[Operation]) -> dict[Value, None]:
     return {value: None for op in chain for value in op.operands if value.producer is None}
-
-
-def _is_heavy(op: Operation) -> bool:
-    if op.name in TRANSCENDENTAL:
-        return True
-    return op.name != CONSTANT and lookup(op.name).family not in _LIGHT_FAMILIES
 
 
 def _loop(body: Any) -> Any:

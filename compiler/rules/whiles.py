@@ -22,10 +22,7 @@ from compiler.rewrite.regions import Draft, Outside, depending, ops_behind
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
 from compiler.rewrite.twins import frontier, twins
 from compiler.rewrite.whiles import Fill, While, counted
-from compiler.rules.work import is_dear, is_work
-
-MAX_GROWN_BYTES: Final = 1 << 26
-"""A value that is larger than all it is made from is held through a loop up to this size."""
+from compiler.rules.work import MAX_GROWN_BYTES, is_dear, is_work
 
 ANY_WHILE: Final = op["while"].any()
 

@@ -11,6 +11,9 @@ from compiler.ops.elementwise import ELEMENTWISE, TRANSCENDENTAL
 from compiler.ops.parameters import integer
 from compiler.rewrite.regions import depending
 
+MAX_GROWN_BYTES: Final = 1 << 26
+"""A value that is larger than all it is made from is held through a loop up to this size."""
+
 _LIGHT_FAMILIES: Final = frozenset({"elementwise", "shape"})
 _LOOPS: Final = frozenset({"scan", "while"})
 _MADE_WHERE_READ: Final = VIEWS | {"broadcast_in_dim", "iota"}

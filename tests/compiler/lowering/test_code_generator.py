@@ -11,11 +11,18 @@ from jax import lax
 import tracegraph as tg
 from compiler.lowering import code_generator
 from compiler.lowering.code_generator import ELEMENT_BY_ELEMENT, KERNELS_AS_FAST
-from compiler.lowering.kernels import KERNELS
+from compiler.lowering.kernels import KERNELS, processor
 
 needs_measured = pytest.mark.skipif(
     not code_generator.IS_MEASURED, reason="this jaxlib was not measured"
 )
+
+
+@pytest.fixture(autouse=True)
+def wide_vectors(monkeypatch):
+    """The kernels are those of a processor with AVX-512, on any."""
+    monkeypatch.setattr(processor, "has_wide_vectors", lambda: True)
+
 
 X = np.random.default_rng(0).normal(size=(128, 96)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(128, 96)).astype(np.float32)
