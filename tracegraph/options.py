@@ -157,13 +157,13 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
 
 @contextmanager
 def naming_misspelt(options: Mapping[str, Any]) -> Generator[None]:
-    """Adds a note to jit's ``TypeError`` about a keyword that is like one of ours."""
+    """Adds a note to jit's ``TypeError`` about a keyword that is like one that is known."""
     try:
         yield
     except TypeError as error:
         for name in options:
-            near = difflib.get_close_matches(name, DEFAULTS, n=1)
-            if name not in DEFAULTS and near and repr(name) in str(error):
+            near = difflib.get_close_matches(name, Options.__annotations__, n=1)
+            if name not in Options.__annotations__ and near and repr(name) in str(error):
                 error.add_note(f"tracegraph: did you mean {near[0]}?")
         raise
 

@@ -110,7 +110,7 @@ def tune(
     """
     jaxpr = jax_compat.low_jaxpr(traced)
     store = Store(None if settings.folder is None else Path(settings.folder).expanduser())
-    key = key_of(import_jaxpr(jaxpr, name=traced.fun_name), pipeline)
+    key = key_of(import_jaxpr(jaxpr, name=traced.fun_name), pipeline, options)
     known = store.find(key)
     if known is not None:
         return Tuned(known, from_disk=True)
@@ -155,7 +155,7 @@ class _Search:
                     break
                 attempt = joined(chosen, option)
                 other = self._form(attempt)
-                ratio = 0.0 if other is None else _ratio(best, other, self._leaves)
+                ratio = 0.0 if other is None else self._gain(best, other)
                 tried += other is not None
                 if other is not None and ratio >= MIN_GAIN:
                     best, chosen, gain = other, attempt, gain * ratio
@@ -173,6 +173,12 @@ class _Search:
             return self._compiled(program, dict(choice.options))
         except Exception:  # a form that cannot be compiled is no alternative
             return None
+
+    def _gain(self, best: Callable[..., Any], other: Callable[..., Any]) -> float:
+        try:
+            return _ratio(best, other, self._leaves)
+        except Exception:  # nor is one that fails when it runs, for want of memory as a rule
+            return 0.0
 
     def _compiled(self, program: Program, options: dict[str, Any]) -> Callable[..., Any]:
         run = jax.jit(jax_compat.jaxpr_function(program.jaxpr))

@@ -204,8 +204,8 @@ def _read(data: Mapping[str, Any], key: str) -> Choice | None:
     return Choice(tuple(map(str, cast("list[object]", skipped))), unroll, spread, kept)
 
 
-def key_of(graph: Graph, pipeline: Pipeline) -> str:
-    """Agrees for the same graph, pipeline, device and versions only."""
+def key_of(graph: Graph, pipeline: Pipeline, said: Mapping[str, Any]) -> str:
+    """Agrees for the same graph, pipeline, options to XLA, device and versions only."""
     rewrites = [step for step in pipeline.passes() if isinstance(step, Rewrite)]
     rules = [rule.name for step in rewrites for rule in step.extra]
     device: Any = jax.devices()[0]
@@ -213,6 +213,7 @@ def key_of(graph: Graph, pipeline: Pipeline) -> str:
         print_graph(graph),
         str(pipeline),
         *rules,
+        str(sorted(said.items())),
         jax.default_backend(),
         str(device.device_kind),
         platform.machine(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 import ml_dtypes
 import numpy as np
@@ -98,6 +98,17 @@ class OpaqueType:
 
 
 Type = ArrayType | OpaqueType
+
+
+def is_plain(type: Type) -> TypeGuard[ArrayType]:
+    """Whether it is an array whose sizes are known and that lies on no particular devices."""
+    return isinstance(type, ArrayType) and type.is_static and not type.sharding
+
+
+def is_numeric(type: Type) -> TypeGuard[ArrayType]:
+    """Whether it is an array of numbers, not of random keys and the like."""
+    return isinstance(type, ArrayType) and isinstance(type.dtype, np.dtype)
+
 
 _SHORT: Final = {
     "bool": "bool",

@@ -10,7 +10,7 @@ fold, and hashes it. As an input it is one array on the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import jax
@@ -155,19 +155,21 @@ def _distinct(arrays: Sequence[jax.Array]) -> tuple[list[jax.Array], list[int]]:
     """The arrays, of equal ones the first, and where each of them is."""
     kept: list[jax.Array] = []
     places: list[int] = []
+    alike: dict[Hashable, list[int]] = {}
     for array in arrays:
-        same = (i for i, other in enumerate(kept) if _same_bits(array, other))
+        bits = _bits(array)
+        candidates = alike.setdefault((array.shape, array.dtype, bits[:256].tobytes()), [])
+        same = (i for i in candidates if np.array_equal(bits, _bits(kept[i])))
         place = next(same, len(kept))
-        kept += [array] if place == len(kept) else []
+        if place == len(kept):
+            candidates.append(place)
+            kept.append(array)
         places.append(place)
     return kept, places
 
 
-def _same_bits(one: jax.Array, other: jax.Array) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    a, b = (np.asarray(array).reshape(-1).view(np.uint8) for array in (one, other))
-    return bool(np.array_equal(a[:256], b[:256])) and bool(np.array_equal(a, b))
+def _bits(array: jax.Array) -> Any:
+    return np.asarray(array).reshape(-1).view(np.uint8)
 
 
 def _is_large(var: Any, value: Any) -> bool:

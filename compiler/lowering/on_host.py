@@ -14,7 +14,7 @@ from jax.core import Tracer
 
 from compiler.analysis.flops import elements
 from compiler.ir.graph import Operation, Value
-from compiler.ir.types import ArrayType
+from compiler.ir.types import is_numeric, is_plain
 from compiler.ops.definition import NotExact, lookup
 
 MAX_ELEMENTS: Final = 1 << 12
@@ -34,7 +34,7 @@ def host_runner(op: Operation) -> Callable[[Sequence[Any]], Sequence[Any] | None
     """
     evaluate = lookup(op.name).evaluate
     values = (*op.operands, *op.results)
-    if evaluate is None or op.effects or op.context is not None or not all(map(_is_plain, values)):
+    if evaluate is None or op.effects or op.context is not None or not all(map(_is_strong, values)):
         return None
     if sum(elements(value) for value in values) > MAX_ELEMENTS or _is_reciprocal(op):
         return None
@@ -51,11 +51,9 @@ def host_runner(op: Operation) -> Callable[[Sequence[Any]], Sequence[Any] | None
     return run
 
 
-def _is_plain(value: Value) -> bool:
+def _is_strong(value: Value) -> bool:
     type = value.type
-    if not isinstance(type, ArrayType) or not isinstance(type.dtype, np.dtype):
-        return False
-    return type.is_static and not type.weak_type and not type.sharding
+    return is_plain(type) and is_numeric(type) and not type.weak_type
 
 
 def _is_reciprocal(op: Operation) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from compiler.ir import mutate
 from compiler.ir.attributes import Dense
 from compiler.ir.graph import Graph, Operation, ParameterInfo, Region, Value
-from compiler.ir.types import ArrayType
+from compiler.ir.types import is_plain
 from compiler.ir.walk import walk
 from compiler.lowering.arguments import numeric_dtype
 from compiler.passes.dce import DeadCodeElimination
@@ -52,7 +52,7 @@ def _stand_in(op: Operation, value: Value, first: StandIn, rewriter: Rewriter) -
 
 def _zeros(op: Operation, value: Value, rewriter: Rewriter) -> Value:
     type, dtype = value.type, numeric_dtype(value.type)
-    if dtype is None or not isinstance(type, ArrayType) or not type.is_static or type.sharding:
+    if dtype is None or not is_plain(type):
         raise ValueError(f"there is no constant of the type {type}")
     shape = tuple(dim for dim in type.shape if isinstance(dim, int))
     return rewriter.constant(op, Dense(np.zeros(shape, dtype)), type)

@@ -16,9 +16,6 @@ from compiler.ops.definition import is_mergeable, lookup
 from compiler.passes.base import Pass
 from compiler.rewrite.rewriter import Rewriter
 
-RECOMPUTED: Final = frozenset({"remat", "remat2", "checkpoint"})
-"""Ops that compute a value again on purpose, to hold less memory. Merging would undo that."""
-
 SCATTERED_SUMS: Final = frozenset({"scatter-add", "scatter_add"})
 SUMS: Final = frozenset({"add", "add_any"})
 FEW: Final = 8
@@ -66,7 +63,7 @@ def _merge_in(region: Region, rewriter: Rewriter) -> None:
     for op in region:
         if not rewriter.may_change():
             return
-        if op.name in RECOMPUTED or not is_mergeable(op) or _is_added_in_place(op):
+        if not is_mergeable(op) or _is_added_in_place(op):
             continue
         earlier = seen.equal_to(op)
         if earlier is not None:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-import numpy as np
-
 from compiler.analysis.constants import constant_value, is_constant, may_be_known, uniform
 from compiler.ir.attributes import Array, Attributes, Dense
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, Value
-from compiler.ir.types import ArrayType
+from compiler.ir.types import ArrayType, is_numeric, is_plain
 from compiler.ir.walk import walk
 from compiler.ops.definition import NotExact, is_removable, lookup
 from compiler.ops.elementwise import ELEMENTWISE
@@ -137,9 +135,7 @@ def _fold_number(op: Operation, rewriter: Rewriter) -> bool:
 def _plain_type(value: Value) -> ArrayType | None:
     """The type, if it is an array of numbers of known shape on no particular devices."""
     type = value.type
-    if isinstance(type, ArrayType) and type.is_static and not type.sharding:
-        return type if isinstance(type.dtype, np.dtype) else None
-    return None
+    return type if is_plain(type) and is_numeric(type) else None
 
 
 def _fold(op: Operation, constants: Sequence[Array], rewriter: Rewriter) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from compiler.analysis.cost import nbytes
 from compiler.ir.graph import Operation, Value
-from compiler.ir.types import ArrayType
+from compiler.ir.types import is_plain
 from compiler.ops.definition import is_duplicable
 
 Block = Sequence[Operation]
@@ -89,7 +89,7 @@ class Loop(NamedTuple):
 def can_loop(op: Operation) -> bool:
     """Whether an op may become part of a loop: pure, on arrays whose sizes are known."""
     values = (*op.operands, *op.results)
-    return not op.effects and is_duplicable(op) and all(map(_is_plain, values))
+    return not op.effects and is_duplicable(op) and all(is_plain(value.type) for value in values)
 
 
 def loop_of(blocks: Sequence[Block]) -> Loop | None:
@@ -150,8 +150,3 @@ def _read_outside(blocks: Sequence[Block]) -> tuple[list[Own], list[Own]]:
 def members(blocks: Iterable[Block]) -> list[Operation]:
     """All ops, in program order."""
     return [op for block in blocks for op in block]
-
-
-def _is_plain(value: Value) -> bool:
-    type = value.type
-    return isinstance(type, ArrayType) and type.is_static and not type.sharding

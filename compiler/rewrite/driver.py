@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-import numpy as np
-
 from compiler.analysis.cost import Cost, cost_of, total
 from compiler.ir.equality import same_context
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph, Operation, Value
 from compiler.ir.locations import fuse
-from compiler.ir.types import ArrayType, Type
+from compiler.ir.types import Type, is_numeric, is_plain
 from compiler.ir.walk import count_ops, walk
 from compiler.ops.definition import is_removable
 from compiler.ops.parameters import runs_of_scan
@@ -251,14 +249,8 @@ def _unknown_types(match: Match) -> Iterator[Type]:
     for op in match.ops:
         takes_keys = bool(op.regions) or op.name == "random_bits"
         for value in (*op.operands, *op.results):
-            if not _is_plain(value.type, keys=takes_keys):
+            if not (is_plain(value.type) and (takes_keys or is_numeric(value.type))):
                 yield value.type
-
-
-def _is_plain(type: Type, *, keys: bool) -> bool:
-    if not isinstance(type, ArrayType) or type.sharding or not type.is_static:
-        return False
-    return keys or isinstance(type.dtype, np.dtype)
 
 
 def _with_inner(op: Operation) -> Iterable[Operation]:

@@ -12,13 +12,13 @@ from compiler.ir import mutate
 from compiler.ir.builder import Builder
 from compiler.ir.graph import CONSTANT, Operation, Region, Value
 from compiler.ir.locations import Location, fuse
-from compiler.ir.types import Type
+from compiler.ir.types import Type, is_numeric
 from compiler.ir.walk import clone_operation
 from compiler.rewrite.blocks import Carried, Loop, Own, Rows, Same, Source, members
 from compiler.rewrite.expression import Node, Term, array_type, constant, new, shape
 from compiler.rewrite.fragment import conform, make_fragment
 from compiler.rewrite.rewriter import Rewriter
-from compiler.rewrite.scans import is_plain, stacked_type
+from compiler.rewrite.scans import stacked_type
 
 NAME: Final = "roll-layers"
 """Whose hand the location of such a scan shows."""
@@ -132,7 +132,7 @@ def _inputs(loop: Loop) -> Inputs:
     return Inputs(
         [one for one in sources if isinstance(one, Same) and not _is_number(one.value)],
         carries,
-        [one for one in loop.last if one not in handed and is_plain(loop.value(one).type)],
+        [one for one in loop.last if one not in handed and is_numeric(loop.value(one).type)],
         [one for one in sources if isinstance(one, Rows)],
     )
 
@@ -140,7 +140,7 @@ def _inputs(loop: Loop) -> Inputs:
 def _stackable(loop: Loop) -> list[Own]:
     """What is stacked: all that is read of other runs, and what cannot be kept as a carry."""
     handed = {Own(one.place, one.result) for one in loop.all_sources() if isinstance(one, Carried)}
-    odd = [one for one in loop.last if one not in handed and not is_plain(loop.value(one).type)]
+    odd = [one for one in loop.last if one not in handed and not is_numeric(loop.value(one).type)]
     return [*loop.stacked, *odd]
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-import numpy as np
-
 from compiler.ir.graph import Operation, Value
 from compiler.ir.types import ArrayType, Type
 from compiler.ops.parameters import integer
@@ -175,11 +173,6 @@ def stacked_type(type: Type, length: int) -> Type:
     if not isinstance(type, ArrayType):
         raise TypeError(f"{type} cannot be stacked")
     return ArrayType((length, *type.shape), type.dtype, type.weak_type)
-
-
-def is_plain(type: Type) -> bool:
-    """Whether it is an array of numbers, not of random keys and the like."""
-    return isinstance(type, ArrayType) and isinstance(type.dtype, np.dtype)
 
 
 def row_type(term: Term) -> Type:

@@ -8,11 +8,9 @@ from itertools import dropwhile
 from math import prod
 from typing import Final, TypeAlias
 
-import numpy as np
-
 from compiler.analysis.axes import Axis, Ends, carried
 from compiler.ir.graph import CONSTANT, Operation, Region, Value
-from compiler.ir.types import ArrayType
+from compiler.ir.types import ArrayType, is_numeric, is_plain
 from compiler.ops.parameters import dot_dimensions, static_shape
 
 Places: TypeAlias = "tuple[Axis, ...]"
@@ -135,7 +133,7 @@ class Growing:
 
     def _enter(self, op: Operation, ends: AllEnds, depth: int) -> bool:
         """Takes an op in at these places if its operands can be had at them, or nothing at all."""
-        if not all(map(_is_plain, (*op.operands, *op.results))):
+        if not all(map(_can_stage, (*op.operands, *op.results))):
             return False
         sums = any(one.sums for one in ends)
         if sums and any(not one.sums and one.result is None for one in ends):
@@ -204,15 +202,8 @@ class Growing:
         return stage
 
 
-def _is_plain(value: Value) -> bool:
-    """Whether a value is an array of numbers whose sizes are known and that lies on one device."""
-    type = value.type
-    return (
-        isinstance(type, ArrayType)
-        and type.is_static
-        and not type.sharding
-        and isinstance(type.dtype, np.dtype)
-    )
+def _can_stage(value: Value) -> bool:
+    return is_plain(value.type) and is_numeric(value.type)
 
 
 def _is_cheap(op: Operation) -> bool:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from compiler.ir.attributes import Attribute, EnumValue
 from compiler.ir.graph import Operation, Value
-from compiler.ir.types import ArrayType
+from compiler.ir.types import is_plain
 from compiler.ops.definition import lookup
 from compiler.ops.parameters import dot_dimensions
 from compiler.rewrite.expression import Expr, Term, dtype, like, new, shape
@@ -279,6 +279,5 @@ def is_elementwise(value: Value) -> bool:
 
 
 def is_static(value: Value) -> bool:
-    """Whether rules may compute with its type: known sizes, no explicit sharding."""
-    type = value.type
-    return isinstance(type, ArrayType) and type.is_static and not type.sharding
+    """Whether rules may compute with its type."""
+    return is_plain(value.type)

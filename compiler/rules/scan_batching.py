@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from compiler.ir.graph import Operation, Value
+from compiler.ir.types import is_numeric
 from compiler.rewrite.expression import Term, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op
 from compiler.rewrite.regions import depending, ops_behind
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rewrite.scans import Scan, is_plain
+from compiler.rewrite.scans import Scan
 from compiler.rules.scan_counting import counter_step
 from compiler.rules.scan_stacking import (
     MAX_BATCH_BYTES,
@@ -87,7 +88,7 @@ def _at_once(scan: Scan, kinds: Mapping[str, str]) -> Replacement:
 
 def _count(scan: Scan, value: Value) -> int | None:
     """The step of a counter that is wide enough to count the runs."""
-    if shape(value) or not is_plain(value.type) or dtype(value).itemsize < 4:
+    if shape(value) or not is_numeric(value.type) or dtype(value).itemsize < 4:
         return None
     return counter_step(scan, value)
 

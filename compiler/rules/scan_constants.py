@@ -15,13 +15,14 @@ from jax import lax
 from compiler.analysis.constants import constant_value, uniform
 from compiler.ir.attributes import Array
 from compiler.ir.graph import Operation, Value
+from compiler.ir.types import is_numeric
 from compiler.ops.parameters import integers
 from compiler.rewrite.expression import Term, constant, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import op
 from compiler.rewrite.regions import Outside
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rewrite.scans import Scan, ScanDraft
 
 CONSTANTS: Final = "what no run of a loop changes is one of its constants"
 
@@ -50,7 +51,7 @@ class _Row(NamedTuple):
 def _one_row(value: Value) -> _Row | None:
     """The row that a value repeats along its first dimension."""
     producer = value.producer
-    if producer is None or not is_plain(value.type):
+    if producer is None or not is_numeric(value.type):
         return None
     if producer.name == "broadcast_in_dim" and len(producer.operands) == 1:
         return _broadcast_row(producer)
@@ -121,7 +122,7 @@ def _handed_through(m: Match) -> Replacement:
     found = {
         i: value
         for i, value in enumerate(scan.rows)
-        if is_plain(value.type) and (value not in varying or value in scan.slices)
+        if is_numeric(value.type) and (value not in varying or value in scan.slices)
     }
     if not found or not scan.length:
         return Refusal("each stacked output is computed by the loop")

@@ -12,12 +12,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from compiler.ir.graph import Operation, Value
+from compiler.ir.types import is_numeric
 from compiler.ops.parameters import field, integers
 from compiler.rewrite.expression import Term, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import op
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rewrite.scans import Scan, ScanDraft
 from compiler.rules.scan_counting import Counting, Line
 
 EACH_ROW: Final = Line(0, 1)
@@ -127,7 +128,7 @@ def _write_of(scan: Scan, value: Value, following: Value) -> _Write | None:
     if producer is None or value.use_count != 1 or following.use_count != 1:
         return None
     sizes = shape(value)
-    if value not in producer.operands[:1] or not is_plain(value.type) or not sizes:
+    if value not in producer.operands[:1] or not is_numeric(value.type) or not sizes:
         return None
     if sizes[0] != scan.length:
         return None

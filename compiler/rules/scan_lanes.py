@@ -15,12 +15,13 @@ from jax import lax
 
 from compiler.ir.attributes import Array, Attribute, Dense, attribute_key
 from compiler.ir.graph import Operation, Value
+from compiler.ir.types import is_numeric
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.pattern import op
 from compiler.rewrite.regions import Outside
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rewrite.scans import Scan, ScanDraft, is_plain, stacked_type
+from compiler.rewrite.scans import Scan, ScanDraft, stacked_type
 from compiler.rules.scan_counting import is_integer, known_number
 
 ONE: Final = "a loop is something that repeats itself"
@@ -48,7 +49,7 @@ def _none(m: Match) -> Replacement:
     if scan.length:
         return Refusal(f"the body runs {scan.length} times")
     stacked = [stacked_type(value.type, 0) for value in scan.rows]
-    if not all(map(is_plain, stacked)):
+    if not all(map(is_numeric, stacked)):
         return Refusal("a stacked output holds random keys or the like")
     empty = [
         constant(np.zeros(shape(value), dtype(value)))

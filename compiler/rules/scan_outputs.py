@@ -15,13 +15,14 @@ from jax import lax
 
 from compiler.analysis.constants import integer_value
 from compiler.ir.graph import Operation, Value
+from compiler.ir.types import is_numeric
 from compiler.ops.parameters import element_kind, integers
 from compiler.rewrite.expression import Term, constant, dtype, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op
 from compiler.rewrite.rule import Refusal, Replacement, Rule, WithReaders, example
-from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rewrite.scans import Scan, ScanDraft
 from compiler.rules.reduction_terms import highest, lowest
 from compiler.rules.scan_stacking import filled
 
@@ -77,7 +78,7 @@ def _carried(scan: Scan, kinds: Container[str]) -> Replacement:
 
 def _is_condensed(scan: Scan, value: Value, kinds: Container[str]) -> bool:
     """Whether all readers of a stacked output reduce it over the runs, or take the last run's."""
-    if not is_plain(value.type) or not value.has_uses:
+    if not is_numeric(value.type) or not value.has_uses:
         return False
     return all(
         reader.operands[0] is value and (_reduces(scan, reader, kinds) or _takes_last(scan, reader))

@@ -17,13 +17,14 @@ from jax import lax
 from compiler.analysis.cost import nbytes
 from compiler.ir.attributes import EnumValue
 from compiler.ir.graph import Operation, Value
+from compiler.ir.types import is_numeric
 from compiler.ops.parameters import dot_dimensions, integers
 from compiler.rewrite.expression import Term, dtype, like, new, shape
 from compiler.rewrite.match import Match
 from compiler.rewrite.numerics import Numerics
 from compiler.rewrite.pattern import op
 from compiler.rewrite.rule import Refusal, Replacement, Rule, example
-from compiler.rewrite.scans import Scan, ScanDraft, is_plain
+from compiler.rewrite.scans import Scan, ScanDraft
 from compiler.rules.scan_stacking import MAX_BATCH_BYTES
 
 GAIN: Final = 2
@@ -103,7 +104,7 @@ def _sum_of(scan: Scan, value: Value, varying: set[Value]) -> _Sum | None:
     add = following.producer
     if add is None or add.name not in _ADDS or value.use_count != 1 or following.use_count != 1:
         return None
-    if value not in add.operands or not is_plain(value.type) or not _is_wide(value):
+    if value not in add.operands or not is_numeric(value.type) or not _is_wide(value):
         return None
     first, second = add.operands
     producer = (second if first is value else first).producer

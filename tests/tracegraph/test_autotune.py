@@ -152,6 +152,17 @@ def test_a_form_is_timed_once(tmp_path, monkeypatch):
     assert len(texts) == len(set(texts)) == 3
 
 
+def test_a_form_that_fails_when_it_runs_is_no_alternative(tmp_path, monkeypatch):
+    def runs_out(best, other, leaves):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED")
+
+    monkeypatch.setattr(tuner, "_ratio", runs_out)
+    step = tg.function(looped, autotune=tuned(tmp_path))
+    check(step(X), jax.jit(looped)(X))
+    (file,) = tmp_path.glob("*.json")
+    assert json.loads(file.read_text())["skipped"] == []
+
+
 def test_several_departures_are_joined(tmp_path, prefer):
     prefer("skip=cumsum-by-rows},", "unroll{factor=2}")
     step = tg.function(looped, autotune=tuned(tmp_path))
@@ -206,14 +217,15 @@ def test_a_kept_rule_that_no_longer_exists_is_no_error(tmp_path, prefer):
     check(step(X), jax.jit(looped)(X))
 
 
-def test_the_key_is_of_the_graph_the_pipeline_and_the_versions(monkeypatch):
-    def key(program, passes="inline,cse"):
-        return key_of(tg.function(program).trace(X).captured, parse_pipeline(passes))
+def test_the_key_is_of_the_graph_the_pipeline_the_options_and_the_versions(monkeypatch):
+    def key(program, passes="inline,cse", **said):
+        return key_of(tg.function(program).trace(X).captured, parse_pipeline(passes), said)
 
     plain = key(looped)
     assert key(looped) == plain
     assert key(lambda x: x + 1.0) != key(lambda x: x + 2.0)
     assert key(looped, "inline") != plain
+    assert key(looped, xla_cpu_enable_fast_math=True) != plain
     monkeypatch.setattr(tuning, "version", lambda _: "0.0.0")
     assert key(looped) != plain
 
@@ -260,10 +272,10 @@ def test_a_function_looked_at_before_its_first_call_is_tuned(tmp_path, prefer):
 
 
 def test_tuning_that_fails_is_a_warning(tmp_path, monkeypatch):
-    def fails(*_):
+    def fails(*_, **__):
         raise RuntimeError("no clock")
 
-    monkeypatch.setattr(tuner, "_ratio", fails)
+    monkeypatch.setattr(tuner._Search, "run", fails)
     step = tg.function(looped, autotune=tuned(tmp_path))
     with pytest.warns(tg.OptimizationWarning, match="tuning looped failed .* no clock"):
         result = step(X)

@@ -22,7 +22,13 @@ def test_a_misspelt_keyword_keeps_jits_error_and_names_the_nearest():
     assert our_notes(caught.value) == ["tracegraph: did you mean check?"]
 
 
-def test_a_keyword_like_none_of_ours_has_jits_error_alone():
+def test_a_misspelt_keyword_of_jits_names_the_nearest_of_jits():
+    with pytest.raises(TypeError) as caught:
+        tg.function(lambda x: x, static_argnum=0)
+    assert our_notes(caught.value) == ["tracegraph: did you mean static_argnums?"]
+
+
+def test_a_keyword_like_none_that_is_known_has_jits_error_alone():
     with pytest.raises(TypeError) as caught:
         tg.function(lambda x: x, zzz=1)
     assert not our_notes(caught.value)
