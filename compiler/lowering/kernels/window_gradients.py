@@ -92,8 +92,14 @@ class _Windows(NamedTuple):
 
     @property
     def number_type(self) -> type[np.integer[Any]]:
-        """An integer that numbers the places of a window."""
-        return np.int8 if product(self.sizes) < 128 else np.int32
+        """An integer that numbers the places of a window.
+
+        Where windows share elements the numbers are stored, and small. Else they are computed
+        where they are read, beside numbers of four bytes: of one byte they made the gradient of
+        2 x 2 pools take 1.2 to 1.4 times as long.
+        """
+        is_small = product(self.sizes) < 128
+        return np.int8 if is_small and not self.are_apart else np.int32
 
 
 def _chosen(x: Any, windows: _Windows, compare: Callable[[Any, Any], Any]) -> Any:
