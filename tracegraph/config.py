@@ -12,16 +12,32 @@ CACHE_VARIABLE: Final = "TRACEGRAPH_CACHE_DIR"
 
 
 def dump_directory() -> Path | None:
-    """Where to write a dump of every function compiled; None for no dumps."""
+    """Where to write a dump of every function compiled, not ``expanded``; None for no dumps."""
     value = os.environ.get(DUMP_VARIABLE, "")
-    return Path(value).expanduser() if value else None
+    return Path(value) if value else None
 
 
 def cache_directory() -> Path:
-    """The folder of all that is kept between processes: measured choices, compiled programs."""
+    """The folder of all that is kept between processes: measured choices, compiled programs.
+
+    Raises:
+        FileNotFoundError: it is below the home of a user who has none.
+    """
     value = os.environ.get(CACHE_VARIABLE, "")
     base = os.environ.get("XDG_CACHE_HOME", "") or "~/.cache"
-    return Path(value or Path(base) / "tracegraph").expanduser()
+    return expanded(value or Path(base) / "tracegraph")
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with the home of its user for ``~``.
+
+    Raises:
+        FileNotFoundError: the user has none, as a number without a name in a container.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"there is no home folder for {path}") from error
 
 
 def verify_each() -> bool:

@@ -56,6 +56,7 @@ def write_dump(program: Program, lowered: Any, directory: Path) -> Path:
     Raises:
         OSError: the directory cannot be written to.
     """
+    directory = config.expanded(directory)
     directory.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=directory))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -175,7 +176,10 @@ def _watched_by(instrument: Instrument) -> tuple[Instrument, ...]:
 
 
 def _reproducer() -> Instrument:
-    return Reproducer(config.dump_directory())
+    directory = config.dump_directory()
+    with suppress(OSError):
+        return Reproducer(config.expanded(directory) if directory else None)
+    return Reproducer()
 
 
 def _warn(result: Result) -> None:

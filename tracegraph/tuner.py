@@ -109,7 +109,7 @@ def tune(
         in_blocks: whether it is told, as well, in which blocks of memory to compute.
     """
     jaxpr = jax_compat.low_jaxpr(traced)
-    store = Store(None if settings.folder is None else Path(settings.folder).expanduser())
+    store = Store(None if settings.folder is None else Path(settings.folder))
     key = key_of(import_jaxpr(jaxpr, name=traced.fun_name), pipeline, options)
     known = store.find(key)
     if known is not None:

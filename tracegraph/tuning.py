@@ -170,7 +170,7 @@ class Store:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or config.cache_directory() / "autotune"
+        self._folder = folder
 
     def find(self, key: str) -> Choice | None:
         """The choice made before under that key, if there is one."""
@@ -184,13 +184,15 @@ class Store:
         """Writes a choice; a folder that cannot be written to is no error."""
         data = json.dumps({"key": key, **asdict(choice)}, indent=1)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self._file(key), data)
+            file = self._file(key)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, data)
         except OSError:
             return
 
     def _file(self, key: str) -> Path:
-        return self._folder / f"{key}.json"
+        folder = config.cache_directory() / "autotune" if self._folder is None else self._folder
+        return config.expanded(folder) / f"{key}.json"
 
 
 def _read(data: Mapping[str, Any], key: str) -> Choice | None:

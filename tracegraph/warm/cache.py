@@ -17,6 +17,7 @@ import pickle
 import platform
 import sys
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -55,9 +56,13 @@ class Cache:
     verify: bool = False
 
     def store(self) -> Store:
-        """The folder as it is now."""
+        """The folder as it is now.
+
+        Raises:
+            FileNotFoundError: it is below the home of a user who has none.
+        """
         folder = config.cache_directory() / "executables" if self.folder is None else self.folder
-        return Store(Path(folder).expanduser(), self.max_bytes)
+        return Store(config.expanded(folder), self.max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class CacheInfo:
     """What a cache did for one function. ``print`` shows it.
 
     Attributes:
-        folder: where the entries are; None if there is no cache.
+        folder: where the entries are; None if there is no cache, or no place for it.
         hits: signatures that were read from disk.
         misses: signatures that were compiled and written.
         declined: why a signature was not kept, each reason once.
@@ -81,12 +86,10 @@ class CacheInfo:
     nbytes: int
 
     def __str__(self) -> str:
-        if self.folder is None:
+        if self.folder is None and not self.declined:
             return "no cache: decorate with cache=True, or set TRACEGRAPH_CACHE_DIR"
-        lines = [
-            f"{self.hits} read, {self.misses} written; {self.entries} entries of "
-            f"{self.nbytes / 2**20:.1f} MiB in {self.folder}"
-        ]
+        size = f"{self.entries} entries of {self.nbytes / 2**20:.1f} MiB in {self.folder}"
+        lines = [f"{self.hits} read, {self.misses} written; {size}"] if self.folder else []
         return "\n".join([*lines, *(f"declined: {reason}" for reason in self.declined)])
 
 
@@ -121,17 +124,19 @@ class FunctionCache:
 
     def read(self, key: str, in_tree: Any) -> tuple[Any, str] | None:
         """The compiled program of a key and the digest of its graph; None if there is none."""
-        store = self.settings.store()
         try:
+            store = self.settings.store()
             data = store.read(key)
             if data is None:
                 return None
+        except (UntrustedEntryError, OSError) as reason:
+            return self.decline(str(reason))
+        try:
             executable, digest = pickle.loads(data)
             found = jax_compat.executable_from(executable, in_tree)
-        except UntrustedEntryError as reason:
-            return self.decline(str(reason))
         except Exception as error:  # another machine's features, or a version that lied
-            store.drop(key)
+            with suppress(OSError):
+                store.drop(key)
             return self.decline(f"an entry could not be loaded: {type(error).__name__}: {error}")
         self.hits += 1
         return found, digest
@@ -148,7 +153,11 @@ class FunctionCache:
 
     def info(self) -> CacheInfo:
         """What was done so far."""
-        store = self.settings.store()
+        try:
+            store = self.settings.store()
+        except OSError as error:
+            self.decline(str(error))
+            return CacheInfo(None, self.hits, self.misses, tuple(self.declined), 0, 0)
         entries = len(list(store.entries()))
         reasons = tuple(self.declined)
         return CacheInfo(store.folder, self.hits, self.misses, reasons, entries, store.nbytes())

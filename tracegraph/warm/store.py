@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,9 @@ SUFFIX: Final = ".tgx"
 _MAGIC: Final = b"tracegraph executable 1\n"
 _SECRET: Final = "secret"
 _DIGEST: Final = hashlib.sha256().digest_size
+_NO_LINK: Final = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+"""Opens no link, and does not wait for somebody at the other end of a pipe."""
+
 _ABANDONED: Final = 24 * 60 * 60
 """Nobody takes so many seconds to write an entry."""
 
@@ -136,18 +140,30 @@ class Store:
             UntrustedEntryError: there is one that is not this user's own.
         """
         path = self.folder / _SECRET
-        if not path.exists():
+        if not os.path.lexists(path):
             _share_secret(path)
-        if not _is_mine(path.stat()):
-            raise UntrustedEntryError(f"{path} is not this user's own, or others may write it")
-        return path.read_bytes()
+        if path.is_symlink():
+            raise UntrustedEntryError(f"{path} is a link, which others may have made")
+        with open(os.open(path, os.O_RDONLY | _NO_LINK), "rb") as file:
+            is_mine = _is_mine(os.fstat(file.fileno()), self.folder.stat())
+            secret = file.read(_DIGEST + 1)
+        if not is_mine or len(secret) != _DIGEST:
+            raise UntrustedEntryError(f"{path} is not this user's own, or not theirs alone")
+        return secret
 
 
-def _is_mine(status: os.stat_result) -> bool:
-    """Whether a file is this user's own, and nobody else may write it."""
-    return not hasattr(os, "getuid") or (
-        status.st_uid == os.getuid() and not status.st_mode & 0o022
-    )
+def _is_mine(status: os.stat_result, folder: os.stat_result) -> bool:
+    """Whether a file is this user's own, and nobody else may know it and write beside it.
+
+    Where only this user writes to the folder, others may read the file: some file systems have no
+    permissions of single files.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    me = os.getuid()
+    is_shared = folder.st_uid != me or bool(folder.st_mode & 0o022)
+    others = status.st_mode & (0o077 if is_shared else 0o022)
+    return status.st_uid == me and not others and stat.S_ISREG(status.st_mode)
 
 
 def _share_secret(path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import jax
 from jax.experimental import serialize_executable
+from jaxlib import gpu_solver
+from jaxlib.cpu import _lapack
 
 from compiler.lowering.jax_compat.callables import JitFunction, uncached
 
@@ -60,11 +62,24 @@ def executable_from(data: bytes, in_tree: Any) -> Any:
         in_tree: the tree of its arguments, ``(args, kwargs)`` without static ones.
     """
     payload, out_tree, ids = pickle.loads(data)
+    _find_solvers(payload)
     by_id = {device.id: device for device in jax.devices()}
     devices = [by_id[one] for one in ids]
     return serialize_executable.deserialize_and_load(
         payload, in_tree, out_tree, execution_devices=devices
     )
+
+
+def _find_solvers(payload: bytes) -> None:
+    """Looks up the routines of linear algebra that a program calls, which is else a null pointer.
+
+    JAX looks them up where it lowers such a call, and here nothing is lowered. It takes SciPy,
+    which takes a tenth of a second to import, so only a program that names them pays for it.
+    """
+    if b"lapack_" in payload:
+        _lapack.initialize()
+    if b"hybrid_" in payload:
+        gpu_solver.initialize_hybrid_kernels()
 
 
 def answer_from(compiled: Any) -> Callable[..., Any]:

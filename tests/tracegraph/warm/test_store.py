@@ -71,6 +71,44 @@ def test_a_secret_that_others_may_write_is_not_trusted(tmp_path):
         kept.read("a")
 
 
+def test_a_secret_that_is_a_link_is_not_trusted(tmp_path):
+    kept = store(tmp_path)
+    kept.write("a", b"payload")
+    secret = kept.folder / "secret"
+    secret.rename(tmp_path / "known")
+    secret.symlink_to(tmp_path / "known")
+    with pytest.raises(UntrustedEntryError, match="is a link"):
+        kept.read("a")
+
+
+@pytest.mark.parametrize("length", [0, 5, 33])
+def test_a_secret_of_another_length_is_not_trusted(tmp_path, length):
+    kept = store(tmp_path)
+    kept.write("a", b"payload")
+    (kept.folder / "secret").write_bytes(bytes(length))
+    with pytest.raises(UntrustedEntryError, match="not theirs alone"):
+        kept.read("a")
+
+
+def test_a_secret_that_others_may_read_is_trusted_where_they_cannot_write(tmp_path):
+    kept = store(tmp_path)
+    kept.write("a", b"payload")
+    os.chmod(kept.folder / "secret", 0o644)
+    assert kept.read("a") == b"payload"
+    os.chmod(kept.folder, 0o777)
+    with pytest.raises(UntrustedEntryError, match="not theirs alone"):
+        kept.read("a")
+
+
+def test_a_pipe_for_a_secret_is_not_waited_for(tmp_path):
+    kept = store(tmp_path)
+    kept.write("a", b"payload")
+    (kept.folder / "secret").unlink()
+    os.mkfifo(kept.folder / "secret", 0o600)
+    with pytest.raises(UntrustedEntryError, match="not theirs alone"):
+        kept.read("a")
+
+
 def test_the_least_used_goes_first(tmp_path):
     kept = store(tmp_path, max_bytes=2000)
     for age, name in enumerate("ab"):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 import tracegraph as tg
+from tracegraph import config
+from tracegraph.warm.store import Store
 
 
 def body(x, scale=2.0):
@@ -170,6 +173,49 @@ def test_a_folder_that_cannot_be_written_breaks_no_call(tmp_path):
     step = fresh(body, tg.Cache(tmp_path / "file"))
     np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
     assert "cannot be kept" in step.cache_info().declined[0]
+
+
+def test_an_entry_that_does_not_load_and_cannot_be_dropped_breaks_no_call(cache, monkeypatch):
+    fresh(body, cache)(X)
+    cache.store().write(next(cache.store().entries()).stem, b"no pickle")
+    monkeypatch.setattr(Store, "drop", refused)
+    step = fresh(body, cache)
+    np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+    assert "could not be loaded" in step.cache_info().declined[0]
+
+
+def test_an_entry_whose_secret_cannot_be_read_is_kept(cache, monkeypatch):
+    fresh(body, cache)(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_secret", refused)
+        step = fresh(body, cache)
+        np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+        assert "not permitted" in step.cache_info().declined[0]
+    step = fresh(body, cache)
+    step(X)
+    assert step.cache_info().hits == 1
+
+
+def test_a_user_without_a_home_is_no_error(monkeypatch):
+    def homeless(_):
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in (config.CACHE_VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    step = fresh(body, cache=True)
+    np.testing.assert_array_equal(step(X)["y"], jax.jit(body)(X)["y"])
+    assert "there is no home folder" in str(step.cache_info())
+    monkeypatch.setenv(config.DUMP_VARIABLE, "~/dumps")
+    with pytest.warns(tg.OptimizationWarning, match="there is no home folder for ~/dumps"):
+        tg.function(lambda x: x + 1)(X)
+    monkeypatch.delenv(config.DUMP_VARIABLE)
+    tuned = tg.function(lambda x: x + 1, autotune=tg.Autotune(0, progress=False))
+    np.testing.assert_array_equal(tuned(X), X + 1)
+
+
+def refused(*_, **__):
+    raise PermissionError(1, "Operation not permitted")
 
 
 class Hidden:
@@ -337,17 +383,41 @@ PROGRAM = """
 """
 
 
-def test_in_another_process(tmp_path):
-    def run():
-        return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM), str(tmp_path / "cache")],
-            env={**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "random"},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()
+SOLVERS = """
+    import sys
+    import jax, jax.numpy as jnp, numpy as np
+    import tracegraph as tg
 
-    first, second = run(), run()
+    @tg.function(cache=tg.Cache(sys.argv[1]))
+    def step(x):
+        lower, unitary = jnp.linalg.cholesky(x), jnp.linalg.qr(x)
+        return lower, unitary, jnp.linalg.eigh(x), jnp.linalg.inv(x), jax.scipy.linalg.schur(x)
+
+    found = step(np.diag(np.arange(1.0, 5.0)).astype(np.float32))
+    print([float(jnp.abs(one).sum()) for one in jax.tree.leaves(found)])
+    print(step.cache_info().hits)
+"""
+
+
+def run_alone(program, folder):
+    """What a program prints in a process of its own, line by line."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(folder)],
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "random"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+
+def test_in_another_process(tmp_path):
+    first, second = (run_alone(PROGRAM, tmp_path / "cache") for _ in range(2))
     assert first[0] == "python ran"
     assert second[0].rsplit(" ", 1)[0] == first[1].rsplit(" ", 1)[0]
     assert second[0].endswith(" 1")
+
+
+def test_solvers_in_another_process(tmp_path):
+    first, second = (run_alone(SOLVERS, tmp_path / "cache") for _ in range(2))
+    assert first[0] == second[0]
+    assert (first[1], second[1]) == ("0", "1")
