@@ -90,6 +90,9 @@ class SignedFunction:
         self._captures: dict[Hashable, Capture] = {}
         self.runs = 0
 
+    def __repr__(self) -> str:
+        return repr(self.fun)  # JAX's errors name the function so
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by what it was made from: symbolic sizes belong to this process."""
         return SignedFunction, (self.fun, self.signature, self._static)

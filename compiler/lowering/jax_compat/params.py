@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import jax
 from jax._src.lax.control_flow import loops
+from jax.sharding import NamedSharding
 
 _TREES: Final = ("ft_in", "ft_out")
 _SCAN_TAKES: Final = frozenset(inspect.signature(loops._scan_impl).parameters)
@@ -36,6 +37,9 @@ def unify_params(primitive: Any, params: Mapping[str, Any]) -> Mapping[str, Any]
         return {**rest, "num_consts": len(constants), "num_carry": len(carry)}
     if primitive.name in ("jit", "pjit"):
         return {name: value for name, value in params.items() if not _is_default(name, value)}
+    sharding = params.get("sharding")
+    if isinstance(sharding, NamedSharding) and sharding.mesh.empty:
+        return {**params, "sharding": None}  # jax 0.10 says so in every Jacobian
     return params
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,8 +15,10 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import jaxpr_as_fun
 
 import tracegraph as tg
+from compiler.ir.parser import parse_graph
 from compiler.ir.walk import clone, walk
 from compiler.lowering import jax_compat
+from compiler.lowering.evaluate import evaluate
 from compiler.lowering.export_jax import export_jaxpr
 from compiler.lowering.import_jaxpr import import_jaxpr
 from tests.differential.all_operations import OPERATIONS
@@ -219,3 +222,11 @@ def test_constants_of_a_weak_type_stay_weak(fun):
     assert (found + jnp.ones((), narrow)).dtype == narrow
     within = jax.jit(lambda x: tg.function(fun)(x) + jnp.ones((), narrow))
     assert within(x).dtype == narrow
+
+
+@pytest.mark.parametrize("derivative", [jax.jacfwd, jax.jacrev, jax.hessian])
+def test_the_text_of_a_jacobian_can_be_run(derivative: Callable[..., Any]) -> None:
+    function = derivative(lambda x: jnp.sin(x).sum() * x)
+    x = jnp.linspace(0, 1, 3)
+    (found,) = evaluate(parse_graph(str(tg.function(function).graph(x))), x)
+    np.testing.assert_allclose(found, function(x), rtol=1e-6)

@@ -25,6 +25,13 @@ def test_what_a_spec_holds():
     assert tg.Spec(("16",)).shape == (16,)
 
 
+@pytest.mark.parametrize("shape", [None, 2.5, object()])
+def test_shapes_that_are_none(shape):
+    with pytest.raises(tg.TracegraphError, match="a spec cannot have this size") as caught:
+        tg.Spec(shape)
+    assert caught.value.found == repr(shape)
+
+
 @pytest.mark.parametrize("size", [-1, 2.0, True, "", [1], object])
 def test_sizes_that_are_none(size):
     with pytest.raises(tg.TracegraphError, match="a spec cannot have this size"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+import re
 
 import jax
 import jax.numpy as jnp
@@ -348,6 +349,14 @@ def test_the_attributes_are_those_of_the_users_function(options):
     names = [{name for name in vars(one) if not name.startswith("__")} for one in (step, plain)]
     assert names[0] == names[1]
     assert (step.mine, step.signature, step.fun, step.runs) == (1, "signature", "fun", "runs")
+
+
+def test_errors_name_the_users_function():
+    def base(x):
+        return x
+
+    with pytest.raises(TypeError, match=f"argument to {re.escape(repr(base))}"):
+        tg.function(base, input_signature=ROWS)(object())
 
 
 def test_errors_of_the_users_own_keep_their_type():
