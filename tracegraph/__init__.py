@@ -21,11 +21,12 @@ if getattr(_compiler, "MARKER", None) != "tracegraph":
         "  what to do: rename that file or folder, or start Python where it is not on the path"
     )
 
+from compiler.ir import parser as _parser
+from compiler.ir import printer as _printer
 from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import Graph
-from compiler.ir.parser import parse_graph
-from compiler.ir.printer import print_graph
 from tracegraph import autograph, debug
+from tracegraph.boundary import boundary as _boundary
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
 from tracegraph.debug.check_error import CheckError
@@ -48,6 +49,9 @@ from tracegraph.views import offer_views
 from tracegraph.warm.cache import Cache, CacheInfo, CacheWarning
 
 offer_views()
+
+parse_graph = _boundary(_parser.parse_graph)
+print_graph = _boundary(_printer.print_graph)
 
 __version__ = _metadata.version("tracegraph")
 

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 from compiler.ir.graph import Graph
 from compiler.lowering import jax_compat
 from compiler.rewrite.numerics import Numerics, parse_level
+from tracegraph.boundary import boundary
 from tracegraph.costs import report as costs
 from tracegraph.costs.devices import DeviceSpec
 from tracegraph.costs.report import CostReport
@@ -108,7 +109,7 @@ class Doors:
         user.__wrapped__ = self._specializer.user
         names = ("graph", "trace", "lower", "verify", "explain", "eval_shape", "signatures")
         names += ("cost", "kernels", "profile", "report", "retraces", "cache_info", "clear_cache")
-        methods = {name: getattr(self, name) for name in names}
+        methods = {name: boundary(getattr(self, name)) for name in names}
         methods[DEBUG_TARGET] = self._specializer.debug_target
         jax_compat.attach_methods(user, methods)
         self._opened = weakref.ref(user)

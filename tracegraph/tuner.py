@@ -24,6 +24,7 @@ from compiler.lowering.code_generator import Option
 from compiler.lowering.heaps import keep_freed_memory
 from compiler.lowering.import_jaxpr import import_jaxpr
 from compiler.passes.pipeline import Pipeline
+from tracegraph.boundary import boundary
 from tracegraph.program import Program
 from tracegraph.tuning import Choice, Store, alternatives, joined, key_of
 
@@ -37,6 +38,7 @@ SECONDS_PER_SAMPLE: Final = 0.01
 DEFAULT_SECONDS: Final = 30.0
 
 
+@boundary
 @dataclass(frozen=True, slots=True)
 class Autotune:
     """How a function is tuned at the first call of each signature.

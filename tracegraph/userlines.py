@@ -21,6 +21,7 @@ from compiler.ir.source_files import is_installed_file
 _OURS: Final = tuple(
     str(Path(str(module.__file__)).parent) + os.sep for module in (compiler, tracegraph)
 )
+_COMMANDS: Final = str(Path(str(tracegraph.__file__)).parent / "cli") + os.sep
 _JAX: Final = (str(Path(str(jax.__file__)).parent) + os.sep, str(contextlib.__file__))
 
 
@@ -57,15 +58,26 @@ def line_of_error(error: BaseException) -> str:
 
 
 def _position(step: TracebackType) -> str:
-    code = step.tb_frame.f_code
-    return "" if is_library(code) else f"{code.co_filename}:{step.tb_lineno}"
+    frame = step.tb_frame
+    return "" if _is_of_library(frame) else f"{frame.f_code.co_filename}:{step.tb_lineno}"
+
+
+def _is_of_library(frame: FrameType) -> bool:
+    """Whether a frame runs a library's code, or what a dataclass of a library wrote for itself."""
+    if frame.f_code.co_filename == "<string>":
+        return is_library_file(str(frame.f_globals.get("__file__", "")))
+    return is_library(frame.f_code)
 
 
 def calling_frame() -> FrameType | None:
-    """The innermost frame of the user's that is running."""
+    """The innermost frame of the user's that is running.
+
+    None if a command runs: what started the command line is no code of the user's.
+    """
     frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None and is_library(frame.f_code):
-        frame = frame.f_back
+    while frame is not None and _is_of_library(frame):
+        is_command = frame.f_code.co_filename.startswith(_COMMANDS)
+        frame = None if is_command else frame.f_back
     return frame
 
 

@@ -5,6 +5,8 @@ Owns the wording frame only. The parts themselves are written where the error is
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TracegraphError(Exception):
     """An error in four parts, drawn one under the other.
@@ -25,7 +27,14 @@ class TracegraphError(Exception):
         self.expected = expected
         self.found = found
         self.hint = hint
-        super().__init__(self.render())
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied by its fields: what ``__init__`` takes is a matter of each class."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
     def render(self) -> str:
         """The message as the user reads it."""

@@ -6,17 +6,25 @@ they are written is the printer's.
 
 from __future__ import annotations
 
+import ast
+import linecache
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
 from compiler.ir.locations import Frame
-from compiler.ir.source_names import SourceNames
+from compiler.ir.source_names import Assignment, SourceNames
 from compiler.ir.text import value_name
 from compiler.ir.walk import walk_regions
 
 Names = dict[Value, str]
 _Statement = tuple[str, int]
+
+_COMPOUND: Final = frozenset({"body", "cases"})
+"""The fields of statements that hold others."""
 
 _SHORT: Final = {
     "argmax": "argmax",
@@ -44,6 +52,47 @@ _SHORT: Final = {
 }
 
 
+class StatementNames(SourceNames):
+    """Answers which assignment stands on a line; none where several statements share one.
+
+    Ops know their lines alone, so that there nobody can say which statement an op belongs to.
+    """
+
+    __slots__ = ("_crowded",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._crowded: dict[str, frozenset[int]] = {}
+
+    def assignment(self, file: str, line: int) -> Assignment | None:
+        """The simple assignment whose statement covers the line, if no other one touches it."""
+        found = super().assignment(file, line)
+        if found is not None and file not in self._crowded:
+            self._crowded[file] = _crowded_lines("".join(linecache.getlines(file)))
+        return None if found is None or line in self._crowded[file] else found
+
+
+@lru_cache(maxsize=64)
+def _crowded_lines(source: str) -> frozenset[int]:
+    """The lines of all statements that share a line with another."""
+    if ";" not in source:  # as nearly always, and at once
+        return frozenset()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    statements = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.stmt) and _COMPOUND.isdisjoint(node._fields)
+    ]
+    count = Counter(line for lines in statements for line in lines)
+    shared = (lines for lines in statements if any(count[line] > 1 for line in lines))
+    return frozenset(line for lines in shared for line in lines)
+
+
 def assign_names(graph: Graph) -> Names:
     """A name for every value, unique within its region.
 
@@ -52,7 +101,7 @@ def assign_names(graph: Graph) -> Names:
     What is taken already gets a counter, one per name.
     """
     names: Names = {}
-    sources = SourceNames()
+    sources = StatementNames()
     for region in walk_regions(graph):
         _name_region(region, names, sources)
     return names
@@ -61,7 +110,7 @@ def assign_names(graph: Graph) -> Names:
 def user_names(graph: Graph) -> Names:
     """The name that the user has given, for each value that has one; several may share one."""
     names: Names = {}
-    sources = SourceNames()
+    sources = StatementNames()
     for region in walk_regions(graph):
         names |= _variables(region, sources)
         names |= {value: hint for value in _values(region) if (hint := _hint(value))}

@@ -22,11 +22,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from compiler.ir import mutate
 from compiler.ir.constant_parser import Resources, parse_resources
-from compiler.ir.errors import VerificationError
+from compiler.ir.errors import TracegraphError, VerificationError
 from compiler.ir.graph import Graph, Operation, Region
 from compiler.ir.lexer import Lexer, Token
 from compiler.ir.region_parser import RegionParser
@@ -66,6 +66,7 @@ def parse_graph(text: str, *, filename: str = "<text>") -> Graph:
         filename: what errors call the text.
 
     Raises:
+        TracegraphError: it is no text.
         ParseError: the text is not a graph; the error shows the place.
         VerificationError: it is one, but breaks a rule of the IR; the error shows the operation.
     """
@@ -74,6 +75,13 @@ def parse_graph(text: str, *, filename: str = "<text>") -> Graph:
 
 def parse_text(text: str, *, filename: str = "<text>") -> GraphText:
     """As ``parse_graph``, and remembers where in the text each operation stands."""
+    if not isinstance(cast("object", text), str):
+        raise TracegraphError(
+            "this is no text of a graph",
+            expected="a str, as print_graph gives it",
+            found=f"a {type(text).__name__}",
+            hint="read a file by its text: Path(path).read_text()",
+        )
     source = SourceText(text, filename)
     resources = _RESOURCES.search(text)
     end = resources.start() if resources else len(text)

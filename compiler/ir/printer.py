@@ -6,13 +6,14 @@ The text is the same in every process: it depends on the graph and on the user's
 from __future__ import annotations
 
 import base64
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from compiler.ir.attribute_text import attribute_text, constant_text
 from compiler.ir.attributes import Attribute, Dense
 from compiler.ir.effects import Effect
+from compiler.ir.errors import TracegraphError
 from compiler.ir.graph import CONSTANT, Graph, Operation, ParameterInfo, Region, Value
 from compiler.ir.locations import UNKNOWN, Frame, Location
 from compiler.ir.naming import assign_names
@@ -32,8 +33,15 @@ def print_graph(graph: Graph, *, locations: bool = False) -> str:
         locations: whether to write where each op comes from.
 
     Raises:
-        TracegraphError: an attribute holds a value that no attribute may hold.
+        TracegraphError: it is no graph, or an attribute holds a value that no attribute may hold.
     """
+    if not isinstance(cast("object", graph), Graph):
+        raise TracegraphError(
+            "this is no graph",
+            expected="a Graph, as step.graph(*args) gives it for a decorated function",
+            found=f"a {type(graph).__name__}",
+            hint="call .graph on the function with the arguments of a call",
+        )
     return _Printer(graph, locations).text()
 
 

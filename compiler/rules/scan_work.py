@@ -33,6 +33,11 @@ NARROW: Final = 32
 """Transcendental functions of so few elements are done faster for all runs at once (2 to 5 times);
 from 64 elements on they are not (0.7 to 1.0)."""
 
+MANY_DRAWN: Final = 128
+MANY_DRAWN_IN_ALL: Final = 1024
+"""Random numbers of one run, or of all, that are drawn faster at once (1.1 to 4 times); with fewer
+the call takes up to twice as long."""
+
 
 def _before(m: Match) -> Replacement:
     """Work on slices and constants is done for all runs before the loop, where that pays."""
@@ -69,8 +74,8 @@ def _early(scan: Scan) -> list[Value]:
             continue
         seen.add(value)
         chain = ops_behind([value], parameters)
-        is_small = _fits(chain, varying, scan.length)
-        if is_small and _pays(chain, varying) and serves_gates(scan, value, chain, varying):
+        pays = _fits(chain, varying, scan.length) and _pays(chain, varying, scan.length)
+        if pays and serves_gates(scan, value, chain, varying):
             found[value] = None
         else:
             pending += value.producer.operands
@@ -117,11 +122,13 @@ def _late(scan: Scan) -> set[Value]:
     dear = [
         inner
         for inner in scan.body
-        if inner in tail and _is_dear(inner, varying) and not stacks_much(inner, varying)
+        if inner in tail
+        and _is_dear(inner, varying, scan.length)
+        and not stacks_much(inner, varying)
     ]
     late = depending(scan.body, [value for inner in dear for value in inner.results])
     ops = [inner for inner in scan.body if inner in tail and inner.results[0] in late]
-    if not ops or not _pays(ops, varying):
+    if not ops or not _pays(ops, varying, scan.length):
         return set()
     largest = max(nbytes(value) for inner in ops for value in inner.results)
     outputs = sum(nbytes(value) for value in scan.rows if value in late)
@@ -151,20 +158,21 @@ def _handed_out(scan: Scan, late: set[Value]) -> list[Value]:
     return [value for value in reads if value in varying and value not in late]
 
 
-def _pays(ops: Sequence[Operation], varying: set[Value]) -> bool:
+def _pays(ops: Sequence[Operation], varying: set[Value], runs: int) -> bool:
     """Whether some ops are faster done for all runs at once."""
-    dots = [inner for inner in ops if inner.name == "dot_general"]
+    asked = [inner for inner in ops if inner.name == "dot_general" or is_draw(inner)]
     return (
-        any(_is_dear(inner, varying) for inner in ops)
-        and all(_is_dear(inner, varying) for inner in dots)
+        any(_is_dear(inner, varying, runs) for inner in ops)
+        and all(_is_dear(inner, varying, runs) for inner in asked)
         and can_batch(ops, varying) is None
     )
 
 
-def _is_dear(inner: Operation, varying: set[Value]) -> bool:
+def _is_dear(inner: Operation, varying: set[Value], runs: int) -> bool:
     """Whether the op itself is faster done for all runs at once."""
     if is_draw(inner):
-        return True
+        drawn = prod(shape(inner.results[0]))
+        return drawn >= MANY_DRAWN or drawn * runs >= MANY_DRAWN_IN_ALL
     if inner.name == "dot_general":
         return waits_for_memory(inner, varying)
     return inner.name in TRANSCENDENTAL and prod(shape(inner.result)) <= NARROW

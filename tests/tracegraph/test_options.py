@@ -40,8 +40,10 @@ def test_a_keyword_like_none_that_is_known_has_jits_error_alone():
 def test_a_switch_is_on_or_off(name):
     with pytest.raises(tg.TracegraphError) as caught:
         tg.function(lambda x: x, **{name: "yes"})
+    line = caught.traceback[0].lineno + 1
     assert str(caught.value).splitlines() == [
         f"{name} is on or off",
+        f"  where: {__file__}:{line} (test_a_switch_is_on_or_off)",
         f"  expected: {name}=True or {name}=False",
         "  found: 'yes'",
         f"  what to do: write {name}=True to have it",

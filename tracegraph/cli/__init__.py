@@ -51,7 +51,7 @@ class _Commands(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with four_parts():
+        with four_parts(ctx):
             return super().invoke(ctx)
 
 

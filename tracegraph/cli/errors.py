@@ -1,7 +1,8 @@
 """How the command line fails: a message on stderr and an exit code, never a traceback of ours.
 
 Bad input exits 2, and so does a command line that click cannot read. What fails while it runs, a
-pass or the user's own code, exits 1; the user's code shows the user's traceback.
+pass or the user's own code, exits 1; the user's code shows the user's traceback, but for an error
+of ours, which says all in its four parts.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ import click
 
 import compiler
 from compiler.ir.errors import TracegraphError
+from tracegraph.autograph.errors import ControlFlowError, ConversionError
+from tracegraph.debug.check_error import CheckError
+from tracegraph.retraces.budgets import BudgetError
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _OURS: Final = (
@@ -35,6 +39,9 @@ _OURS: Final = (
 )
 _EXAMPLES: Final = f"{_PACKAGE / 'demo'}{os.sep}"
 """Inside our package, but written and shown as a user's code."""
+
+_FAILED: Final = (BudgetError, CheckError, ControlFlowError, ConversionError)
+"""What says that the user's function fails, and not that the input of the command is wrong."""
 
 
 class Failure(click.ClickException):
@@ -54,21 +61,33 @@ class BadInput(Failure):
 
 
 @contextmanager
-def four_parts() -> Generator[None]:
-    """Turns errors about the input into failures: ours, and those of click's own parser."""
+def four_parts(context: click.Context | None = None) -> Generator[None]:
+    """Turns errors of ours, and of click's own parser, into failures: most are about the input.
+
+    Args:
+        context: the group whose command runs: an error that names no place is in its line.
+    """
     try:
         yield
     except click.UsageError as error:
         raise BadInput(str(_usage(error))) from error
     except TracegraphError as error:
-        raise BadInput(str(error)) from error
+        if context is not None and not error.where:
+            error.where = _line_of(f"{context.command_path} {context.invoked_subcommand}")
+        kind = Failure if isinstance(error, _FAILED) else BadInput
+        raise kind(str(error)) from error
 
 
 @contextmanager
 def user_code() -> Generator[None]:
-    """Turns whatever the user's code raises into a failure that shows the user's traceback."""
+    """Turns whatever the user's code raises into a failure that shows the user's traceback.
+
+    An error of ours is complete without one, and goes on to ``four_parts``.
+    """
     try:
         yield
+    except TracegraphError:
+        raise
     except (Exception, SystemExit) as error:
         raise Failure(_user_traceback(error)) from error
 
@@ -83,10 +102,14 @@ def _usage(error: click.UsageError) -> TracegraphError:
     path = error.ctx.command_path if error.ctx else "tracegraph"
     return TracegraphError(
         error.format_message().rstrip("."),
-        where=f"the command line of `{path}`",
+        where=_line_of(path),
         expected=error.ctx.get_usage().removeprefix("Usage: ") if error.ctx else "",
         hint=f"see `{path} --help`",
     )
+
+
+def _line_of(path: str) -> str:
+    return f"the command line of `{path}`"
 
 
 def _user_traceback(error: BaseException) -> str:

@@ -51,6 +51,7 @@ class ArraySpec:
 
     type: ArrayType
     fill: str = ""
+    where: str = ""
 
     def abstract(self) -> jax.ShapeDtypeStruct:
         """The shape and dtype, without contents."""
@@ -60,7 +61,23 @@ class ArraySpec:
         return jax.ShapeDtypeStruct(self._shape, dtype)
 
     def make(self, rng: np.random.Generator) -> jax.Array:
-        """The array: zeros, ones, or random contents."""
+        """The array: zeros, ones, or random contents.
+
+        Raises:
+            TracegraphError: this machine cannot hold it.
+        """
+        try:
+            return self._made(rng).block_until_ready()
+        except Exception as error:  # of numpy's or of JAX's; each has several for this
+            raise TracegraphError(
+                f"an array of {self.type} cannot be made",
+                where=self.where,
+                expected="an array that fits into this machine's memory",
+                found=str(error).partition("\n")[0],
+                hint="give smaller sizes; dump, cost and kernels need the type alone",
+            ) from error
+
+    def _made(self, rng: np.random.Generator) -> jax.Array:
         shape, dtype = self._shape, self.type.dtype
         if isinstance(dtype, ExtendedDType):
             key = _key(dtype, int(rng.integers(2**31)))
@@ -100,7 +117,7 @@ def parse_spec(text: str, where: str) -> Any:
     match = _TYPE.fullmatch(text)
     if match is not None and not (match[1] and match[2] in _KEYS):
         fill, dtype, dims = match.groups()
-        return ArraySpec(_array_type(dtype, dims, where), fill or "")
+        return ArraySpec(_array_type(dtype, dims, where), fill or "", where)
     raise _no_argument(text, where)
 
 

@@ -195,7 +195,7 @@ def _decorated(value: Any, target: str, static: Sequence[str]) -> Any:
         )
     if not _is_decorated(value):
         _check_static(value, target, static)
-        return tracegraph.function(value, static_argnames=tuple(static) or None)
+        return _newly_decorated(value, target, static)
     if static:
         raise TracegraphError(
             f"--static cannot change {target}",
@@ -205,6 +205,19 @@ def _decorated(value: Any, target: str, static: Sequence[str]) -> Any:
             hint="leave --static out: the decorator says which arguments are static",
         )
     return value
+
+
+def _newly_decorated(fun: Any, target: str, static: Sequence[str]) -> Any:
+    try:
+        return tracegraph.function(fun, static_argnames=tuple(static) or None)
+    except TypeError as error:
+        raise TracegraphError(
+            f"{target} cannot be traced",
+            where=target,
+            expected="a function that returns arrays",
+            found=str(error).partition("\n")[0],
+            hint="name a function that calls this one and returns its results",
+        ) from error
 
 
 def _check_static(fun: Any, target: str, static: Sequence[str]) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from compiler.ir.graph import CONSTANT, Graph, Operation, Region, Value
-from compiler.ir.naming import assign_names
+from compiler.ir.naming import StatementNames, assign_names
 from compiler.ir.source_files import is_installed_file
 from compiler.ir.source_loops import repeated_lines
-from compiler.ir.source_names import SourceNames
 from compiler.ir.text import value_name
 from compiler.ir.walk import walk, walk_regions
 from compiler.lowering import jax_compat
@@ -185,7 +184,7 @@ class _Reader:
     """Reads the user's lines behind ops, each distinct traceback once."""
 
     def __init__(self) -> None:
-        self._sources = SourceNames()
+        self._sources = StatementNames()
         self._known: dict[object, tuple[int, Sequence[Line], Sequence[Statement | None]]] = {}
 
     def step(self, op: Operation) -> Step:

@@ -29,17 +29,29 @@ def write_tensorboard(graph: Graph, folder: Path, step: int = 0) -> Path:
         step: the step that the scalars are of.
 
     Raises:
-        TracegraphError: tensorboardX is not installed.
+        TracegraphError: tensorboardX is not installed, or the folder cannot be written to.
     """
     board: Any = _library("tensorboardX")
-    writer = board.SummaryWriter(str(folder))
+    try:
+        _write(board.SummaryWriter(str(folder)), graph, step)
+    except OSError as error:
+        raise TracegraphError(
+            "the graph cannot be written",
+            where=str(folder),
+            expected="a folder that may be written to, or may be made",
+            found=error.strerror or str(error),
+            hint="name another folder",
+        ) from error
+    return folder
+
+
+def _write(writer: Any, graph: Graph, step: int) -> None:
     try:
         writer.file_writer.add_onnx_graph(_graph_def(graph))  # the event of a bare graph
         for name, number in _scalars(graph).items():
             writer.add_scalar(f"{_safe(graph.name)}/{name}", number, step)
     finally:
         writer.close()
-    return folder
 
 
 def _library(name: str) -> Any:

@@ -14,6 +14,7 @@ from compiler.ir.files import write_output
 from compiler.ir.graph import Graph
 from compiler.ir.printer import print_graph
 from compiler.lowering import jax_compat
+from tracegraph.boundary import boundary
 from tracegraph.exports.as_json import graph_json
 from tracegraph.exports.model_explorer import model_explorer
 from tracegraph.exports.tensorboard import write_tensorboard
@@ -45,6 +46,7 @@ TEXTS: Final[dict[str, Callable[[Graph], str]]] = {
 _SUFFIXES: Final = {".tg": "text", ".dot": "dot", ".gv": "dot", ".json": "json", ".py": "python"}
 
 
+@boundary
 def export_graph(graph: Graph, path: str | os.PathLike[str], format: str | None = None) -> Path:
     """Writes a graph in the format of another viewer.
 

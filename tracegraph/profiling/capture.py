@@ -58,13 +58,25 @@ def _measured(known: KernelReport, call: Callable[[], Any], calls: int) -> Profi
     start = time.perf_counter()
     _run(call, calls)  # without the profiler, which takes time itself
     wall = (time.perf_counter() - start) / calls
-    with tempfile.TemporaryDirectory() as folder:
+    with _scratch() as folder:
         _start(folder)
         try:
             _run(call, calls)
         finally:
             jax.profiler.stop_trace()
         return profile_report(known, read_events(Path(folder)), calls, wall)
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise TracegraphError(
+            "the profile cannot be written",
+            expected="a folder for temporary files that may be written to",
+            found=str(error),
+            hint="set the environment variable TMPDIR to such a folder",
+        ) from error
 
 
 def _run(call: Callable[[], Any], calls: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -96,7 +97,7 @@ def _over(row: Retrace, what: str, limit: float, found: str) -> None:
 
 @contextmanager
 def expect(*, traces: int | None = None, compile_seconds: float | None = None) -> Generator[None]:
-    """Checks at its end what all tracegraph functions did while it was open.
+    """Checks at its end what all tracegraph functions did in this thread while it was open.
 
     Args:
         traces: exactly so many traces.
@@ -106,11 +107,17 @@ def expect(*, traces: int | None = None, compile_seconds: float | None = None) -
         BudgetError: it was otherwise; each trace is named with its cause.
     """
     seen: list[Retrace] = []
-    LISTENERS.append(seen.append)
+    thread = threading.get_ident()
+
+    def see(row: Retrace) -> None:
+        if threading.get_ident() == thread:
+            seen.append(row)
+
+    LISTENERS.append(see)
     try:
         yield
     finally:
-        LISTENERS.remove(seen.append)
+        LISTENERS.remove(see)
     rows = [row for row in seen if row.traced]
     if traces is not None and len(rows) != traces:
         listed = "".join(f"\n{row.function}, {'; '.join(map(str, row.changes))}" for row in rows)

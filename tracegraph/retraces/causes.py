@@ -15,6 +15,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "weak type": "pass an array made by jnp.asarray(value, dtype), not a Python number",
     "static value": "pass the value as an array, if the function can take one",
     "structure": "always pass the same keys, and None where something is missing",
+    "attribute": "hold what changes in an nnx.Variable: another value of it costs no trace",
     "passing": "pass the argument by position always, or by name always",
     "sharding": "put the argument on its devices before the first call",
     "function": "decorate the function once, outside the loop or function that calls it",
@@ -107,8 +108,18 @@ def _structure(before: Described, after: Described) -> Iterator[Change]:
         yield Change("structure", path, _list(gone), _list(new))
         return
     for name, tree in after.trees.items():
-        if name in before.trees and before.trees[name] != tree:
-            yield Change("structure", name, short(before.trees[name]), short(tree))
+        if name not in before.trees or before.trees[name] == tree:
+            continue
+        told = list(_attributes(before.attributes.get(name, {}), after.attributes.get(name, {})))
+        yield from told or [Change("structure", name, short(before.trees[name]), short(tree))]
+
+
+def _attributes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    """What differs in the nnx objects of an argument, beside their values."""
+    for path in dict.fromkeys((*before, *after)):
+        old, new = before.get(path, "nothing"), after.get(path, "nothing")
+        if old != new:
+            yield Change("attribute", path, old, new)
 
 
 def _passing(before: Described, after: Described) -> Iterator[Change]:

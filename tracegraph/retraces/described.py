@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import types
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ import jax.core
 from compiler.lowering import jax_compat
 from tracegraph.signatures.signature import Signature
 from tracegraph.signatures.static_leaves import StaticLeaf
+from tracegraph.state.packing import is_packed
 from tracegraph.written import short, written
 
 
@@ -70,6 +71,7 @@ class Described:
         captured: what the function object closes over, its defaults and its options: numbers and
             texts as they are, of all else a sign that differs from that of any other object.
         keywords: the arguments that were passed by name, sorted.
+        attributes: what the nnx objects in each argument say beside their values, by their paths.
 
     None of it keeps an object of the user's alive.
     """
@@ -81,6 +83,9 @@ class Described:
     identity: int
     captured: tuple[Any, ...]
     keywords: tuple[str, ...] = ()
+    attributes: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )
 
 
 def describe(
@@ -105,6 +110,7 @@ def describe(
     leaves: dict[str, Leaf] = {}
     static: dict[str, Value] = {}
     trees: dict[str, Value] = {}
+    attributes: dict[str, Mapping[str, str]] = {}
     given = [(signature.label(i), value, i in places) for i, value in enumerate(args)]
     given += [(name, value, name in names) for name, value in kwargs.items()]
     for label, value, is_static in given:
@@ -112,7 +118,7 @@ def describe(
             static[label] = _value(value)
             continue
         paths, tree = jax.tree_util.tree_flatten_with_path(value, is_leaf=_is_static)
-        trees[label] = _value(tree)
+        trees[label], attributes[label] = _value(tree), dict(_attributes(label, value))
         for path, leaf in paths:
             place = label + jax.tree_util.keystr(path)
             if _is_static(leaf):
@@ -120,8 +126,8 @@ def describe(
             else:
                 leaves[place] = _leaf(leaf)
     own = layers_of(fun)[-1]
-    names_given = tuple(sorted(kwargs))
-    return Described(leaves, static, trees, _settings(), identity, _captured(own), names_given)
+    held, by_name = _captured(own), tuple(sorted(kwargs))
+    return Described(leaves, static, trees, _settings(), identity, held, by_name, attributes)
 
 
 def layers_of(fun: Any) -> list[Any]:
@@ -129,6 +135,15 @@ def layers_of(fun: Any) -> list[Any]:
     found: list[Any] = []
     innermost = inspect.unwrap(fun, stop=found.append)  # which is asked of each, and stops at none
     return [*found, innermost]
+
+
+def _attributes(label: str, value: Any) -> Iterator[tuple[str, str]]:
+    """What the nnx objects in an argument say beside their values."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(value, is_leaf=is_packed)[0]:
+        structure, place = leaf.key if is_packed(leaf) else (None, 0)
+        said = {} if structure is None else structure.attributes[place]
+        prefix = label + jax.tree_util.keystr(path)
+        yield from ((f"{prefix}.{name}", text) for name, text in said.items())
 
 
 def _is_static(leaf: Any) -> bool:

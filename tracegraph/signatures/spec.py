@@ -13,12 +13,14 @@ import numpy as np
 
 from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
+from tracegraph.boundary import boundary
 
 Size = int | str | None
 KEY: Final = "key"
 """The element type of all PRNG keys."""
 
 
+@boundary
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Spec:
     """The sizes and the element type that an argument, or every leaf of one, must have.
@@ -44,8 +46,7 @@ class Spec:
         Raises:
             TracegraphError: a size or an element type is none.
         """
-        sizes = cast("Iterable[object]", (shape,) if isinstance(shape, int | str) else shape)
-        object.__setattr__(self, "shape", tuple(_size(size) for size in sizes))
+        object.__setattr__(self, "shape", _sizes(shape))
         several = cast("tuple[Any, ...]", dtype if isinstance(dtype, tuple) else (dtype,))
         names = () if dtype is None else tuple(_dtype_name(one) for one in several)
         object.__setattr__(self, "dtypes", names)
@@ -67,6 +68,14 @@ class Spec:
         return f"{' or '.join(self.dtypes) or 'array'}[{sizes}]"
 
 
+def _sizes(shape: object) -> tuple[Size, ...]:
+    if isinstance(shape, int | str | np.integer):
+        return (_size(cast("object", shape)),)
+    if not isinstance(shape, Iterable):
+        raise _no_size(shape)
+    return tuple(_size(size) for size in cast("Iterable[object]", shape))
+
+
 def _size(size: object) -> Size:
     if size is None:
         return None
@@ -75,10 +84,14 @@ def _size(size: object) -> Size:
     number = cast("int | None", size) if isinstance(size, int | np.integer) else None
     if number is not None and not isinstance(size, bool) and number >= 0:
         return int(number)
-    raise TracegraphError(
+    raise _no_size(cast("object", size))
+
+
+def _no_size(found: object) -> TracegraphError:
+    return TracegraphError(
         "a spec cannot have this size",
-        expected='a number from 0 on, a name such as "batch", or None',
-        found=repr(cast(object, size)),
+        expected='for each dimension a number from 0 on, a name such as "batch", or None',
+        found=repr(found),
         hint='write tg.Spec((None, 784), "float32")',
     )
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import jax
 
 from compiler.lowering import jax_compat
+from tracegraph.retraces.attributes import attributes_of
 from tracegraph.state import nnx_objects
 
 jax_compat.hide_frames(__file__)
@@ -36,6 +37,7 @@ class Structure:
         count: how many objects there are.
         in_context: whether they were split in nnx's update context.
         number: counts the structures of a function.
+        attributes: for each object, what it says beside its values, to name what has changed.
     """
 
     graphdef: Any = field(repr=False)
@@ -45,6 +47,7 @@ class Structure:
     count: int
     in_context: bool
     number: int
+    attributes: tuple[dict[str, str], ...] = field(repr=False)
 
 
 class Packed:
@@ -140,7 +143,7 @@ class Plans:
         if known is not None and _are(known[0], objects) and known[1].holds():
             return known[1].structure, known[1].values(), known[1]
         graphdef, state = nnx_objects.split(objects)
-        structure, values = self._structure(graphdef, state, len(objects), in_context=False)
+        structure, values = self._structure(graphdef, state, objects, in_context=False)
         plan = _plan(structure, objects, state)
         self._keep(key, objects, plan)
         return structure, values, plan
@@ -148,7 +151,7 @@ class Plans:
     def pack_in_context(self, objects: Sequence[Any]) -> tuple[Structure, list[Any]]:
         """The structure and values of some objects, split in nnx's open update context."""
         graphdef, state = nnx_objects.split_in_context(objects)
-        return self._structure(graphdef, state, len(objects), in_context=True)
+        return self._structure(graphdef, state, objects, in_context=True)
 
     def clear(self) -> None:
         """Forgets every structure and plan."""
@@ -156,7 +159,7 @@ class Plans:
         self._plans.clear()
 
     def _structure(
-        self, graphdef: Any, state: Any, count: int, *, in_context: bool
+        self, graphdef: Any, state: Any, objects: Sequence[Any], *, in_context: bool
     ) -> tuple[Structure, list[Any]]:
         values, tree = jax.tree.flatten(state)
         alike = self._structures.setdefault((_hash_of(graphdef), tree, in_context), [])
@@ -166,9 +169,10 @@ class Plans:
         places = nnx_objects.places(state)
         owners = tuple(path[0] for path in places)
         paths = tuple(".".join(map(str, path[1:])) for path in places)
-        number = sum(map(len, self._structures.values()))
-        alike.append(Structure(graphdef, tree, owners, paths, count, in_context, number))
-        return alike[-1], values
+        number, said = sum(map(len, self._structures.values())), attributes_of(objects)
+        known = Structure(graphdef, tree, owners, paths, len(objects), in_context, number, said)
+        alike.append(known)
+        return known, values
 
     def _keep(self, key: tuple[int, ...], objects: Sequence[Any], plan: Plan | None) -> None:
         self._plans.pop(key, None)

@@ -7,12 +7,14 @@ parameter said.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
+import numpy as np
 from jax import lax
 
 from compiler.ir.attributes import Attribute
-from compiler.ir.graph import Operation
+from compiler.ir.graph import Operation, Value
+from compiler.ir.types import ArrayType, Shape
 from compiler.lowering.defaults import none_parameters
 from compiler.lowering.export_jax import ANNOTATION_PREFIX
 from compiler.ops.elementwise import ELEMENTWISE, TRANSCENDENTAL
@@ -81,6 +83,8 @@ def call_text(op: Operation, operands: Sequence[str]) -> str:
         raise UnwritableError(f"{op.name}, which has side effects")
     if op.name in _SPECIAL:
         return _SPECIAL[op.name](operands, attributes)
+    if op.name in _OF_ONE:
+        return _of_each(op, operands, attributes)
     if op.name in _SCATTERS:
         return _scatter(op.name, operands, attributes)
     return _public(op, operands, attributes) or _bound(op, operands, attributes)
@@ -145,6 +149,50 @@ def _put(operands: Sequence[str], attributes: Attributes) -> str:
     return f"({', '.join(operands)},)"
 
 
+def _ragged_dot(operands: Sequence[str], attributes: Attributes) -> str:
+    key = "ragged_dot_dimension_numbers"
+    said = {k: v for k, v in attributes.items() if k != key and v is not None}
+    numbers: Any = getattr(attributes[key], "handle", None)
+    if numbers is None:  # read from text, which does not say them all
+        raise UnwritableError(key)
+    dtype: Any = getattr(said.get("preferred_element_type"), "handle", None)
+    if dtype is not None:  # it stands there as the user gave it
+        said["preferred_element_type"] = np.dtype(dtype)
+    names = ("dot_dimension_numbers", "lhs_ragged_dimensions", "rhs_group_dimensions")
+    fields = [f"{name}={_nested(getattr(numbers, name))!r}" for name in names]
+    given = [*operands, f"lax.RaggedDotDimensionNumbers({', '.join(fields)})"]
+    given += [attributes_text(said)] if said else []
+    return f"lax.ragged_dot_general({', '.join(given)})"
+
+
+def _nested(value: Any) -> Any:
+    """Sequences of numbers in each other, as tuples."""
+    return int(value) if isinstance(value, SupportsIndex) else tuple(map(_nested, value))
+
+
+def _of_each(op: Operation, operands: Sequence[str], attributes: Attributes) -> str:
+    """A call of what takes one key or seed alone, for each of a batch."""
+    call = _OF_ONE[op.name]
+    shapes = [_shape(value) for value in op.operands]
+    whole = _shape(op.result)[: max(map(len, shapes))]
+    if not whole:
+        return call(operands, attributes)
+    given = [
+        text if shape in ((), whole) else f"jax.numpy.broadcast_to({text}, {whole})"
+        for text, shape in zip(operands, shapes, strict=True)
+    ]
+    names = ("_a", "_b")[: len(operands)]
+    axes = value_text(tuple(0 if shape else None for shape in shapes))
+    text = f"lambda {', '.join(names)}: {call(names, attributes)}"
+    for _ in whole:
+        text = f"jax.vmap({text}, {axes})"
+    return f"{text}({', '.join(given)})"
+
+
+def _shape(value: Value) -> Shape:
+    return value.type.shape if isinstance(value.type, ArrayType) else ()
+
+
 def _bits(operands: Sequence[str], attributes: Attributes) -> str:
     kind = f'"uint{attributes["bit_width"]}"'
     return f"jax.random.bits({operands[0]}, {value_text(attributes['shape'])}, {kind})"
@@ -198,12 +246,17 @@ _SPECIAL: Final[dict[str, Call]] = {
         f"lax.optimization_barrier([{', '.join(operands)}])"
     ),
     "platform_index": _platform,
-    "random_bits": _bits,
+    "ragged_dot_general": _ragged_dot,
     "random_clone": _same,
-    "random_fold_in": _fold,
-    "random_seed": _seed,
-    "random_split": _split,
     "random_unwrap": _key_data,
     "random_wrap": _wrap,
     "threefry2x32": _threefry,
 }
+
+_OF_ONE: Final[dict[str, Call]] = {
+    "random_bits": _bits,
+    "random_fold_in": _fold,
+    "random_seed": _seed,
+    "random_split": _split,
+}
+"""Those whose public function takes one key, or one seed, where the primitive takes any number."""

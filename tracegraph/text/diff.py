@@ -14,6 +14,7 @@ from compiler.analysis.difference import Changed, compare_graphs
 from compiler.ir.graph import Graph, Operation
 from compiler.ir.naming import Names, assign_names
 from compiler.lowering import jax_compat
+from tracegraph.boundary import boundary
 from tracegraph.graphs import checked_graph
 from tracegraph.printed import Printed, quantity
 
@@ -66,6 +67,7 @@ class GraphDiff(Printed):
         return Group(*lines)
 
 
+@boundary
 def diff(a: Graph, b: Graph) -> GraphDiff:
     """What changed from one graph to another: ops added, removed and changed, by structure.
 

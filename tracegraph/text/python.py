@@ -1,7 +1,7 @@
 """A graph as Python that runs: ``jax.lax`` calls under the user's own lines.
 
-Regions become functions of their own. What has no form in ``jax.lax`` (a callback, a kernel, a
-mutable array) is said in a comment, and raises when the code runs.
+Regions become functions of their own. What cannot be written as ``jax.lax`` code (a callback, a
+kernel, a mutable array) is said in a comment, and raises when the code runs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from compiler.ir.locations import Frame
 from compiler.ir.naming import assign_names
 from compiler.ops.parameters import integer
 from tracegraph.text.calls import PLATFORM_INDEX, call_text
+from tracegraph.text.computations import COMPUTED, computation
 from tracegraph.text.values import UnwritableError, array_text, identifier
 
 _INDENT: Final = "    "
@@ -58,7 +59,8 @@ _HELPERS: Final = {
     ],
     _UNWRITABLE: [
         "def _unwritable(what):",
-        '    raise NotImplementedError(f"{what} has no form in jax.lax: run the function itself")',
+        '    why = "cannot be written as jax.lax code: run the function itself"',
+        '    raise NotImplementedError(f"{what} {why}")',
     ],
 }
 
@@ -125,6 +127,9 @@ class _Writer:
         operands = self._read(op.operands)
         if op.name == CONSTANT:
             return [], _constant(op)
+        if op.name in COMPUTED:
+            function, lines = self._computation(op, depth)
+            return lines, COMPUTED[op.name](op, function, operands)
         if not op.regions:
             return [], call_text(op, operands)
         if op.effects or op.name not in _CALLS | _FLOW:
@@ -132,10 +137,20 @@ class _Writer:
         lines: list[str] = []
         names: list[str] = []
         for region in op.regions:
-            self._functions += 1
-            names.append(f"_{identifier(op.name)}_{self._functions}")
+            names.append(self._function_name(op))
             lines += self.function(names[-1], region, depth)
         return lines, _region_call(op, names, operands)
+
+    def _computation(self, op: Operation, depth: int) -> tuple[str, list[str]]:
+        """The name and the lines of the function that an op carries in its attributes."""
+        graph = computation(op)
+        self._names |= _identifiers(graph)
+        name = self._function_name(op)
+        return name, self.function(name, graph.body, depth)
+
+    def _function_name(self, op: Operation) -> str:
+        self._functions += 1
+        return f"_{identifier(op.name)}_{self._functions}"
 
     def _read(self, values: Sequence[Value]) -> list[str]:
         return [self._names[value] for value in values]

@@ -29,6 +29,7 @@ from compiler.ir.errors import TracegraphError
 from compiler.lowering import jax_compat
 from compiler.rules.registered import registered
 from tracegraph import config
+from tracegraph.boundary import boundary
 from tracegraph.warm.digester import UnfingerprintableError
 from tracegraph.warm.fingerprint import fingerprint
 from tracegraph.warm.store import Store, UntrustedEntryError
@@ -40,6 +41,7 @@ class CacheWarning(UserWarning):
     """An entry of a cache is not what a fresh trace gives, or cannot be trusted."""
 
 
+@boundary
 @dataclass(frozen=True, slots=True)
 class Cache:
     """How a function's compiled programs are kept for later processes.
@@ -49,11 +51,26 @@ class Cache:
             user's cache.
         max_bytes: how much all entries may take together; those used longest ago go first.
         verify: whether to trace all the same, and compare with what the entry was made from.
+
+    Raises:
+        TracegraphError: the folder is none, or the size is no number above zero.
     """
 
     folder: str | Path | None = None
     max_bytes: int = MAX_BYTES
     verify: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            folder = Path() if self.folder is None else config.expanded(self.folder)
+            Store(folder, self.max_bytes)
+        except (TypeError, FileNotFoundError) as error:  # no path, no number, or nobody's home
+            raise TracegraphError(
+                "compiled programs cannot be kept so",
+                expected="a folder, as text or a path, and a number of bytes",
+                found=f"{self}: {error}",
+                hint='write tg.Cache("programs", max_bytes=2 << 30), for example',
+            ) from error
 
     def store(self) -> Store:
         """The folder as it is now.

@@ -9,6 +9,8 @@ import functools
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from compiler.ir.source_files import is_installed_file
@@ -34,12 +36,16 @@ class Digester:
 
     Attributes:
         hash: the digest so far.
+        holders: the user's classes and functions that were met, and where.
+        named: what code names that is added of all holders, once all code is known.
     """
 
     def __init__(self, handlers: Handlers, other: Handler) -> None:
         self._handlers = handlers
         self._other = other
         self.hash = hashlib.sha256()
+        self.holders: list[tuple[Any, str]] = []
+        self.named: set[str] = set()
         self._seen: dict[int, int] = {}
         self._alive: list[Any] = []
 
@@ -51,10 +57,23 @@ class Digester:
             return self.mark("again", self._seen[id(value)])
         self._seen[id(value)] = len(self._seen)
         self._alive.append(value)  # or its id might be given to another
+        if getattr(value, "__class__", None) is not type(value):
+            raise UnfingerprintableError(f"{path}, a {type(value).__name__}, passes for another")
         for kind, handle in self._handlers:
             if isinstance(value, kind):
                 return handle(self, value, path)
         return self._other(self, value, path)
+
+    def apart(self, value: Any, path: str) -> str:
+        """The digest of a value by itself, which knows what was met on the way to it."""
+        other = Digester(self._handlers, self._other)
+        other.holders, other.named = self.holders, self.named
+        other._seen, other._alive = self._seen, self._alive
+        before = len(self._seen)
+        other.add(value, path)
+        while len(self._seen) > before:  # what comes next must not depend on the order of parts
+            self._seen.popitem()
+        return other.hash.hexdigest()
 
     def _add_plain(self, value: Any) -> bool:
         if value is None or type(value) in (bool, int, str, bytes):
@@ -88,6 +107,36 @@ def qualified(value: type) -> str:
     return f"{value.__module__}.{value.__qualname__}"
 
 
+def add_kind(digester: Digester, value: Any, path: str) -> None:
+    """Adds the class of a value that is made of what its base class is made of."""
+    kind: type = type(value)
+    if kind in _BARE:
+        return digester.mark("kind", kind.__name__)
+    if not is_library_class(kind):
+        return digester.add(kind, f"the class of {path}")
+    return digester.mark("kind", f"{qualified(kind)} {version(kind.__module__.split('.')[0])}")
+
+
+def add_state(digester: Digester, value: Any, path: str) -> None:
+    """Adds what an object of a derived class holds beside what its base class is made of."""
+    state: Any = None if type(value) in _BARE else object.__getstate__(value)
+    if state:
+        digester.add(state, f"the attributes of {path}")
+
+
+_BARE: Final[frozenset[type]] = frozenset({dict, frozenset, list, set, tuple})
+
+
+def is_library_class(kind: type) -> bool:
+    """Whether a class is a library's: one made by ``exec`` in no module says ``builtins``."""
+    is_made = kind.__module__ == "builtins" and kind.__flags__ & _IS_MADE_AT_RUN_TIME
+    return not is_made and is_library_module(kind.__module__)
+
+
+_IS_MADE_AT_RUN_TIME: Final = 1 << 9
+"""CPython's flag for classes that are not part of its own memory."""
+
+
 @functools.cache
 def is_library_module(name: str) -> bool:
     """Whether a module is installed, and so stands for its version."""
@@ -95,13 +144,50 @@ def is_library_module(name: str) -> bool:
         return False
     if name in sys.builtin_module_names:
         return True
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None:
-        return name.split(".")[0] in sys.stdlib_module_names
-    return name.split(".")[0] in _WITH_VERSION or is_installed_file(str(file))
+    top = name.split(".")[0]
+    folders = _files_of(name)
+    if folders:
+        return top in _WITH_VERSION or all(is_installed_file(str(path)) for path in folders)
+    # what a library makes as it is loaded has no file of its own
+    return top in sys.stdlib_module_names or ("." in name and is_library_module(top))
+
+
+def _files_of(name: str) -> list[Path]:
+    """The file of a module; the folders of a package without one."""
+    variables: dict[str, Any] = getattr(sys.modules.get(name), "__dict__", {})
+    file = variables.get("__file__")
+    return [Path(path) for path in ([file] if file else variables.get("__path__") or ())]
 
 
 @functools.cache
 def version(package: str) -> str:
-    """The version of a package; Python's for one without."""
-    return str(getattr(sys.modules.get(package), "__version__", sys.version))
+    """The version of a package, Python's own included; without one, the state of its files."""
+    if package in sys.stdlib_module_names:
+        return sys.version
+    variables: dict[str, Any] = getattr(sys.modules.get(package), "__dict__", {})
+    found = variables.get("__version__")
+    if isinstance(found, str):
+        return found
+    if variables.get("__file__") is None:  # a name that several distributions share
+        return _state_of_files(package)
+    try:
+        return metadata.version(package)
+    except Exception:  # its distribution has another name, or is broken
+        return _state_of_files(package)
+
+
+def _state_of_files(package: str) -> str:
+    """A digest of the sizes and times of a package's files."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in _files_of(package):
+        root = path.parent if path.name.startswith("__init__.") else path
+        files = sorted(root.rglob("*")) if root.is_dir() else [root]
+        for file in files:
+            if file.suffix not in _MADE_AS_IT_RUNS and file.is_file():
+                status = file.stat()
+                digest.update(f"{file} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+_MADE_AS_IT_RUNS: Final = frozenset({".pyc", ".nbc", ".nbi"})
+"""The files that Python and numba write beside a library's own."""

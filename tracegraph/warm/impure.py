@@ -8,10 +8,10 @@ from typing import Any, Final
 from tracegraph.warm.digester import UnfingerprintableError
 
 _MODULES: Final = frozenset(
-    {"asyncio", "datetime", "fileinput", "genericpath", "getpass", "glob", "io", "linecache", "nt"}
-    | {"ntpath", "os", "pathlib", "platform", "posix", "posixpath", "random", "secrets", "select"}
-    | {"shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading"}
-    | {"time", "urllib", "uuid"}
+    {"asyncio", "datetime", "fileinput", "genericpath", "getpass", "glob", "importlib", "io"}
+    | {"linecache", "nt", "ntpath", "os", "pathlib", "pkgutil", "platform", "posix"}
+    | {"posixpath", "random", "runpy", "secrets", "select", "shutil", "signal", "socket"}
+    | {"sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid"}
 )
 """Of the standard library, by the first part of their names, private ones such as ``_io`` too."""
 

@@ -26,6 +26,11 @@ REGISTRY.__name__ = "REGISTRY"  # pyright: ignore[reportAttributeAccessIssue]
 _KNOWN: Final[set[type]] = set()
 
 
+def registration(kind: type) -> tuple[Any, ...]:
+    """What JAX takes objects of a class apart with, and puts them together; mostly nothing."""
+    return tuple(tree_util._registry.get(kind, ()))
+
+
 def learn_classes(
     tree: Any, is_whole: Callable[[Any], bool], is_values: Callable[[Any], bool]
 ) -> bool:

@@ -87,6 +87,24 @@ def test_a_hint_keeps_what_may_stand_in_a_name() -> None:
     assert assign_names(graph)[graph.parameters[0]] == "params_layers_0_.w"
 
 
+@pytest.mark.parametrize(
+    ("source", "lines", "expected"),
+    [
+        ("h = x * 2; k = h + 1", (1, 1), ["mul", "add"]),
+        ("h = x * 2; f(h + 1)", (1, 1), ["mul", "add"]),
+        ("h = (x\n * 2); k = (h\n + 1)\nz = k", (1, 3), ["mul", "add"]),
+        ("if x: h = ';'\nk = 1", (1, 2), ["h", "k"]),
+    ],
+)
+def test_statements_that_share_a_line_give_no_names(
+    source: str, lines: tuple[int, int], expected: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "crowded.py"
+    path.write_text(source)
+    graph = chain(*zip(("mul", "add"), lines, strict=True), file=str(path))
+    assert names(graph) == expected
+
+
 def test_a_changed_file_is_read_anew(file: str) -> None:
     graph = chain(("mul", 2), file=file)
     assert names(graph) == ["hidden"]

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import compiler.lowering.host  # noqa: F401  the installed JAX behind the types of new ops
+import tracegraph as tg
 from compiler.ir.walk import walk
 from compiler.lowering.evaluate import Evaluator
 from compiler.lowering.inputs import random_arguments
@@ -172,10 +173,30 @@ def test_draws_leave_the_loop_with_the_same_bits():
         lambda keys, c: lax.scan(lambda c, k: (c + jax.random.bits(k, c.shape), c), c, keys),
         "u32[n,2]",
         "u32[k]",
+        k=128,
     )
     graph = check("scan-work-before", case)
     (scan,) = scans(graph)
     assert inner_names(scan) == ["add"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "drawn", "leave"),
+    [
+        (3, (48,), False),
+        (16, (8, 6), False),
+        (32, (8, 6), True),
+        (3, (200,), True),
+        (64, (8,), False),
+    ],
+)
+def test_draws_leave_the_loop_where_they_are_many(runs, drawn, leave):
+    def program(key, c):
+        keys = jax.random.split(key, runs)
+        return lax.scan(lambda c, k: (c + jax.random.normal(k, c.shape), c[0]), c, keys)
+
+    rewrites = tg.function(program).trace(jax.random.key(0), jnp.zeros(drawn)).rewrites
+    assert ("scan-work-before" in [one.rule for one in rewrites]) == leave
 
 
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])

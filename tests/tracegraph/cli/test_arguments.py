@@ -272,6 +272,24 @@ def test_a_wrong_spec_is_told(spec, parts):
     )
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "f32[99999999999999]",
+        "ones:f32[99999999999999]",
+        "f32[9999999999999999999999]",
+        "key<fry>[99999999999999]",
+    ],
+)
+def test_an_array_that_no_machine_holds_is_told(spec):
+    found = parse_spec(spec, f"--arg {spec}")
+    assert found.abstract().shape
+    with pytest.raises(TracegraphError, match="cannot be made") as caught:
+        found.make(np.random.default_rng(0))
+    assert caught.value.where == f"--arg {spec}"
+    assert caught.value.found
+
+
 @pytest.mark.usefixtures("x64")
 def test_wide_types_where_jax_has_them():
     assert make("f64[2]").dtype == jnp.float64

@@ -113,3 +113,17 @@ def test_a_file_that_is_not_there(cli, graph_file):
     result = cli("cost", "stp.tg")
     assert result.exit_code == 2
     assert "did you mean step.tg?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("kernels",), ("cost", "--xla"), ("dump", "--format", "stablehlo")]
+)
+def test_a_file_that_does_not_hold_all_is_bad_input(cli, project, words):
+    (project / "captured.tg").write_text(
+        "tracegraph.ir 1\n"
+        "graph @f(captured %c: f32[3]) -> (f32[3]) {\n  %y = sin %c : f32[3]\n  return %y\n}\n"
+    )
+    result = cli(words[0], "captured.tg", *words[1:])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("graph @f was read from text")
+    assert f"  where: the command line of `tracegraph {words[0]}`\n" in result.stderr

@@ -82,3 +82,23 @@ def test_an_error_of_the_function_shows_the_users_traceback(cli, project):
 )
 def test_a_result_is_told_in_one_line(value, line):
     assert list(describe(value)) == [line]
+
+
+@pytest.mark.parametrize(
+    ("option", "what", "code"),
+    [
+        ("check='nan'", "f: the op log made a nan, at the value %log", 1),
+        ("max_traces=0", "f is over its budget of traces", 1),
+        ("input_signature=tracegraph.Spec((4,))", "", 2),
+    ],
+)
+def test_a_function_that_fails_is_told_from_a_wrong_argument(cli, project, option, what, code):
+    (project / "user_strict.py").write_text(
+        f"import tracegraph, jax.numpy as jnp\n@tracegraph.function({option})\n"
+        "def f(x):\n    return jnp.log(x - 1)\n"
+    )
+    result = cli("run", "user_strict:f", "--arg", "zeros:f32[3]")
+    assert result.exit_code == code
+    assert result.stderr.startswith(what)
+    assert "  where: " in result.stderr
+    assert "Traceback" not in result.stderr

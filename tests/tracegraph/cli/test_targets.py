@@ -104,6 +104,14 @@ def test_an_error_of_the_users_module_shows_only_the_users_frames(project):
     )
 
 
+def test_a_function_that_jax_refuses_is_told(project):
+    (project / "user_kinds.py").write_text("def generator(x):\n    yield x\n")
+    with pytest.raises(TracegraphError, match="user_kinds:generator cannot be traced") as caught:
+        load_function("user_kinds:generator")
+    assert "a generator function" in caught.value.found
+    assert caught.value.where == "user_kinds:generator"
+
+
 def test_static_names_a_parameter():
     with pytest.raises(TracegraphError) as caught:
         load_function("user_project:plain", ["k"])

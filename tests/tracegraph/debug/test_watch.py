@@ -53,6 +53,20 @@ def test_a_name_assigned_again_gives_a_list_in_order() -> None:
     check(values["h"], X + 1, (X + 1) * 2)
 
 
+def test_statements_that_share_a_line_give_no_names() -> None:
+    def step(x: Any, ws: Any) -> Any:
+        h = x
+        for w in ws:
+            h = jnp.tanh(h * w); k = h.sum()  # fmt: skip # noqa: E702
+        last = h * 2
+        return last + k
+
+    _, values = tg.debug.watch(step, "last")(X, [1.0, 2.0])
+    check(values["last"], jnp.tanh(jnp.tanh(X) * 2) * 2)
+    with pytest.raises(tg.TracegraphError, match="k"):
+        tg.debug.watch(step, "k")(X, [1.0, 2.0])
+
+
 def test_every_round_of_a_python_loop() -> None:
     def step(x: Any, ws: Any) -> Any:
         h = x

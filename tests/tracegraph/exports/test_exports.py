@@ -206,6 +206,15 @@ def test_tensorboard_reads_the_event_file(tmp_path, graph):
     assert len(nodes) == len(model_explorer(graph)["graphs"][0]["nodes"])
 
 
+def test_a_log_folder_that_cannot_be_written_is_one_error(tmp_path):
+    pytest.importorskip("tensorboardX")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(tg.TracegraphError, match="the graph cannot be written") as caught:
+        tg.export_graph(GRAPHS["empty"](), tmp_path / "file" / "logs", "tensorboard")
+    assert caught.value.where == str(tmp_path / "file" / "logs")
+    assert caught.value.found
+
+
 def test_without_tensorboardx_one_line_says_what_to_install(tmp_path, monkeypatch):
     real = importlib.import_module
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,14 @@ def test_another_profile_in_the_way_is_one_error(tmp_path):
         with pytest.raises(tg.TracegraphError) as error:
             tg.function(lambda x: x + 1).profile(jnp.ones(2), calls=1)
         assert "the profiler is running already" in str(error.value)
+
+
+def test_no_place_for_temporary_files_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not-there"))
+    with pytest.raises(tg.TracegraphError, match="the profile cannot be written") as caught:
+        tg.function(step).profile(jnp.ones((2, 2)), jnp.ones((2, 2)), calls=1)
+    assert "not-there" in caught.value.found
+    assert "TMPDIR" in caught.value.hint
 
 
 def known():

@@ -1,6 +1,7 @@
 """Every trace with its cause, in the caller's terms."""
 
 import re
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -250,11 +251,21 @@ def test_objects_are_named_by_their_parts():
     step = tg.function(lambda model, x: model(x))
     step(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), X)
     step(nnx.Linear(3, 4, rngs=nnx.Rngs(0)), X)
-    assert step.retraces()[-1].cause.kind == "structure"
+    assert str(step.retraces()[-1].cause) == "attribute of model.out_features: 2 -> 4"
     same = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
     same.kernel = nnx.Param(same.kernel[...].astype(jnp.bfloat16))
     step(same, X)
     assert "dtype of model.kernel: float32 -> bfloat16" in str(step.retraces()[-1])
+
+
+def test_a_mode_of_an_object_is_named_by_its_attribute():
+    step = tg.function(lambda models, x: models["a"](x))
+    model = nnx.Sequential(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1)))
+    step({"a": model}, X)
+    model.eval()
+    step({"a": model}, X)
+    found = [str(change) for change in step.retraces()[-1].changes]
+    assert found == ["attribute of models['a'].layers.1.deterministic: False -> True"]
 
 
 def test_too_many_traces():
@@ -310,6 +321,13 @@ def test_expectations():
         step(X[:1])
     with pytest.raises(tg.BudgetError, match="at most 0 seconds"), tg.expect(compile_seconds=0):
         step(X[:1, :1])
+
+
+def test_expectations_are_those_of_one_thread():
+    thread = threading.Thread(target=lambda: tg.function(lambda x: x + 3)(X))
+    with tg.expect(traces=0):
+        thread.start()
+        thread.join()
 
 
 def test_an_error_in_the_block_comes_first():

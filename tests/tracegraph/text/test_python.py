@@ -134,6 +134,50 @@ def test_random_numbers_are_the_same():
     check(randomness, KEY, X)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda keys, _: jax.vmap(jax.random.normal)(keys[0]),
+        lambda keys, _: jax.vmap(jax.vmap(lambda key: jax.random.bits(key, (2,), "uint8")))(keys),
+        lambda keys, _: jax.vmap(lambda key: jax.random.split(key, (2, 2)))(keys[0]),
+        lambda keys, data: jax.vmap(jax.vmap(jax.random.fold_in))(keys, data),
+        lambda keys, data: jax.vmap(jax.random.fold_in, (None, 0))(keys[0, 0], data[0]),
+        lambda keys, data: jax.vmap(
+            lambda key: jax.vmap(lambda i: jax.random.fold_in(key, i))(data[0])
+        )(keys[0]),
+        lambda _, data: jax.vmap(jax.vmap(jax.random.key))(data),
+    ],
+    ids=["normal", "bits", "split", "fold_in", "of_one_key", "each_with_each", "key"],
+)
+def test_batches_of_keys(function):
+    check(function, jax.random.split(KEY, (2, 3)), jnp.arange(6).reshape(2, 3))
+
+
+def pairs(a, b):
+    return a[0] + 2 * b[0], a[1] * b[1]
+
+
+def ragged(x, **settings):
+    return lax.ragged_dot(x, x.reshape(2, 4, 2), jnp.array([1, 3], jnp.int32), **settings)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: lax.reduce(x, 0.0, lambda a, b: a * b + 1, (1,)),
+        lambda x: lax.reduce((x, x), (0.0, 1.0), pairs, (0,)),
+        lambda x: lax.reduce_window(x, 0.0, lambda a, b: a * b + 1, (2, 2), (1, 1), "SAME"),
+        lambda x: lax.reduce_window((x, x), (0.0, 1.0), pairs, (2, 2), (1, 1), "VALID"),
+        lambda x: jnp.linalg.solve(x + 4 * jnp.eye(4), x[0]),
+        ragged,
+        lambda x: ragged(x, precision="highest", preferred_element_type=jnp.float32),
+    ],
+    ids=["reduce", "pairs", "window", "windows", "solve", "ragged", "ragged_precise"],
+)
+def test_ops_that_carry_a_function_or_many_numbers(function):
+    check(function, X)
+
+
 def test_a_train_step():
     class Net(nn.Module):
         @nn.compact
@@ -173,7 +217,7 @@ def test_what_cannot_be_written_is_said_and_raises():
     assert "# pure_callback: cannot be written as jax.lax code" in text or (
         "# pure_callback with " in text
     )
-    with pytest.raises(NotImplementedError, match="has no form in"):
+    with pytest.raises(NotImplementedError, match="cannot be written as"):
         run(graph, jnp.ones(2))
 
 

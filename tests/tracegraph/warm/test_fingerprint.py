@@ -4,7 +4,6 @@ import dataclasses
 import enum
 import functools
 import math
-import subprocess
 import sys
 import textwrap
 import types
@@ -282,29 +281,3 @@ def test_values_of_a_trace_are_refused():
 
     with pytest.raises(UnfingerprintableError, match="a value of a running trace"):
         jax.jit(inner)(1.0)
-
-
-PROGRAM = """
-import jax.numpy as jnp, numpy as np, optax
-from flax import linen
-from tracegraph.warm.fingerprint import fingerprint
-config = {"b": {1, 2, "x"}, "a": frozenset(["p", "q"])}
-chain, model = optax.adamw(1e-3), linen.Dense(3)
-def helper(x): return x in {"p", "q", "r"}
-def f(x): return jnp.sin(x), config, chain, model, helper, np.float32
-print(fingerprint(f))
-"""
-
-
-def test_it_is_the_same_in_every_process():
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(found) == 1

@@ -359,6 +359,23 @@ def test_the_environment_switches_it_on(monkeypatch, tmp_path):
     assert "1 written" in str(step.cache_info())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ((3,), "folder=3"),
+        ((b"x",), "folder=b'x'"),
+        (("x", "10"), "max_bytes='10'"),
+        (("~nobody-at-all/x",), "there is no home folder for ~nobody-at-all/x"),
+        (("x", 0), "0"),
+    ],
+)
+def test_what_is_no_place_or_no_size(arguments, found):
+    with pytest.raises(tg.TracegraphError) as caught:
+        tg.Cache(*arguments)
+    assert found in caught.value.found
+    assert caught.value.expected
+
+
 @pytest.mark.parametrize("value", [1, "yes", "/tmp"])
 def test_what_is_no_setting(value):
     with pytest.raises(tg.TracegraphError, match="cannot be kept so"):

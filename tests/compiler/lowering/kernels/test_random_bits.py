@@ -31,6 +31,26 @@ def test_numbers_of_64_bits():
     np.testing.assert_array_equal(expected, found)
 
 
+@pytest.mark.parametrize(
+    ("batch", "shape", "fires"),
+    [
+        ((), (4095,), False),
+        ((), (4096,), True),
+        ((1,), (600,), False),
+        ((4,), (127,), False),
+        ((4,), (128,), True),
+        ((2, 32), (8,), True),
+    ],
+)
+def test_it_is_used_for_many_numbers(batch, shape, fires):
+    keys = jax.random.split(KEYS[0], batch)
+    draw = lambda k: jax.random.bits(k, shape)  # noqa: E731
+    for _ in batch:
+        draw = jax.vmap(draw)
+    rewrites = tg.function(draw).trace(keys).rewrites
+    assert (NAME in [one.rule for one in rewrites]) == fires
+
+
 @pytest.mark.parametrize("batch", [(0,), (3,), (2, 3)])
 def test_an_array_of_keys(batch):
     keys = jax.random.split(KEYS[0], batch)
