@@ -1,7 +1,5 @@
 """Fingerprints of classes: their bases, what they hold, and how JAX takes their objects apart."""
 
-# pyright: reportPrivateUsage=false
-
 from __future__ import annotations
 
 import inspect
