@@ -40,7 +40,8 @@ def boundary(entry: Any) -> Any:
         try:
             return entry(*args, **kwargs)
         except TracegraphError as error:
-            error.where = error.where or line_of(error)
+            if error.expected:  # a single line, such as of a missing extra, stays one
+                error.where = error.where or line_of(error)
             if jax_compat.shows_all_frames():
                 raise
             raise error.with_traceback(None) from None

@@ -75,7 +75,7 @@ def test_a_class_stays_a_class_behind_its_door():
         def __init__(self, value: int) -> None:
             """Its value."""
             if value < 0:
-                raise tg.TracegraphError("no setting")
+                raise tg.TracegraphError("no setting", expected="0 or more")
             self.value = value
 
     assert Setting(3).value == 3

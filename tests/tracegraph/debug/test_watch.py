@@ -311,8 +311,10 @@ def test_an_unknown_name_is_one_error() -> None:
 
     with pytest.raises(tg.TracegraphError) as caught:
         tg.debug.watch(tg.function(step), "logit")(X)
-    assert str(caught.value).splitlines() == [
-        "step has no value named logit",
+    what, where, *rest = str(caught.value).splitlines()
+    assert what == "step has no value named logit"
+    assert where.startswith(f"  where: {__file__}:")
+    assert rest == [
         "  expected: one of x, logits, mul",
         "  found: logit",
         "  what to do: did you mean logits?",
