@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import importlib
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tracegraph.userlines import names_in
@@ -85,7 +85,7 @@ def _add_import(digester: Digester, name: str, level: int, path: str) -> None:
 def _add_globals(
     digester: Digester, code: types.CodeType, scope: Mapping[str, Any], path: str
 ) -> None:
-    for chain in _chains(code):
+    for chain in chains(code):
         _refuse_impure_chain(chain, scope)
     names = list(dict.fromkeys(names_in(code)))
     for name in names:
@@ -118,10 +118,12 @@ def _refuse_impure_chain(chain: Sequence[str], scope: Mapping[str, Any]) -> None
     refuse_impure(value, ".".join(chain))
 
 
-def _chains(code: types.CodeType) -> Iterable[Sequence[str]]:
+def chains(code: types.CodeType) -> Iterator[list[str]]:
     """The global names of code, each with the attributes that are read of it one after another."""
     chain: list[str] = []
     for instruction in dis.get_instructions(code):
+        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
+            continue
         if chain and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             chain.append(instruction.argval)
             continue
@@ -130,4 +132,4 @@ def _chains(code: types.CodeType) -> Iterable[Sequence[str]]:
         chain = [instruction.argval] if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") else []
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _chains(constant)
+            yield from chains(constant)

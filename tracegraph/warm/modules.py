@@ -6,7 +6,6 @@ handed on, kept in a value or asked for a computed name counts whole.
 
 from __future__ import annotations
 
-import dis
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
@@ -114,7 +113,7 @@ def _handed_on(
     """The user's modules that code does more with than to read what it names of them."""
     if not any(_is_users(scope.get(name)) for name in names_in(code)):
         return
-    for name, *attributes in _chains(code):
+    for name, *attributes in code_digests.chains(code):
         module = scope.get(name)
         while _is_users(module) and attributes and attributes[0] in vars(module):
             module = _variable(module, attributes.pop(0))
@@ -124,20 +123,3 @@ def _handed_on(
 
 def _variable(module: types.ModuleType, name: str) -> Any:
     return vars(module)[name]
-
-
-def _chains(code: types.CodeType) -> Iterator[list[str]]:
-    """The global names of code, each with the attributes that are read of it one after another."""
-    chain: list[str] = []
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
-            continue
-        if chain and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            chain.append(instruction.argval)
-            continue
-        if chain:
-            yield chain
-        chain = [instruction.argval] if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME") else []
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _chains(constant)

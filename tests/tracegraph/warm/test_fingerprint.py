@@ -210,6 +210,13 @@ def test_methods_of_jax():
     assert fingerprint(closing_over(f)) != first
 
 
+def test_a_module_behind_many_names_is_refused_too():
+    names = "; ".join(f"x.n{i}" for i in range(300))
+    source = f"import numpy as np\ndef f(x):\n  {names}\n  return np.random.rand()"
+    with pytest.raises(UnfingerprintableError, match="is the module numpy"):
+        fingerprint(made(source))
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
